@@ -1,0 +1,113 @@
+"""What an engine adapter is: how to start one engine program, know that it answers, and put it to sleep.
+
+An adapter is stateless and does no I/O on the event loop except through the client it is handed. One file per engine,
+one line in `registry.py`.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, ClassVar, Protocol
+
+from pydantic import BaseModel, ConfigDict
+
+from glowplug.config.models import ModelConfig
+
+
+class EngineError(Exception):
+    """The engine cannot be used as configured. The text is one sentence for the user, with the remedy."""
+
+
+class NoOptions(BaseModel):
+    """For adapters without settings of their own."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+@dataclass(frozen=True, slots=True)
+class Launch:
+    """A process to start."""
+
+    argv: Sequence[str]
+    env: Mapping[str, str] = field(default_factory=lambda: dict[str, str]())
+    cwd: Path | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """One HTTP request to a running engine. `body` is JSON, or None for no body."""
+
+    method: str
+    path: str
+    body: Any = None
+
+
+@dataclass(frozen=True, slots=True)
+class CanaryAnswer:
+    """Tokens of the canary and their log-probabilities, as far as the engine tells them.
+
+    `logprobs` is empty for engines that report none; otherwise one natural logarithm per token.
+    """
+
+    tokens: tuple[str, ...]
+    logprobs: tuple[float, ...] = ()
+
+
+class Engine(Protocol):
+    """One engine program.
+
+    Attributes:
+        name: the word used in the configuration file.
+        options: pydantic model of the `options:` mapping of a model with this engine.
+    """
+
+    name: ClassVar[str]
+    options: ClassVar[type[BaseModel]]
+
+    def check(self, model: ModelConfig) -> None:
+        """Raise EngineError if the model cannot possibly start here: package, program or weights missing."""
+        ...
+
+    def launch(self, name: str, model: ModelConfig, port: int) -> Launch:
+        """The process that serves `model` under `name` (and its aliases) on 127.0.0.1:`port`."""
+        ...
+
+    def memory(self, model: ModelConfig) -> int:
+        """Bytes of host RAM that a running replica is believed to hold, before it is measured."""
+        ...
+
+    def weights(self, model: ModelConfig) -> Sequence[Path]:
+        """Local weight files, for the page cache and for telling `cached` from `cold`. Empty if unknown."""
+        ...
+
+    def health(self, model: ModelConfig) -> Call:
+        """A cheap call that answers 200 once the engine is worth asking for a real answer."""
+        ...
+
+    def canary(self, name: str, model: ModelConfig) -> Call:
+        """The fixed greedy request. It must not depend on, or fill, a prompt cache."""
+        ...
+
+    def read_canary(self, answer: Any) -> CanaryAnswer:
+        """Tokens out of the parsed JSON answer to `canary`. Raises ValueError if it is no completion."""
+        ...
+
+    def warmup(self, name: str, model: ModelConfig) -> Sequence[Call]:
+        """The configured warm-up requests, in this engine's form."""
+        ...
+
+    def alive(self, model: ModelConfig) -> Call | None:
+        """A cheap call that a healthy running engine answers with 2xx, or None to trust the process alone."""
+        ...
+
+    def sleep(self, model: ModelConfig) -> Sequence[Call]:
+        """Calls that put the running engine to sleep, in order; empty if it cannot."""
+        ...
+
+    def wake(self, model: ModelConfig) -> Sequence[Call]:
+        """Calls that undo `sleep`, in order."""
+        ...
+
+    def parkable(self, model: ModelConfig) -> str | None:
+        """None if freezing the process tree is safe, else why not."""
+        ...

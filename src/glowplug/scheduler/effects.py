@@ -1,0 +1,87 @@
+"""What the scheduler wants done. Effects are carried out elsewhere; slow ones report back as events."""
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+from glowplug.scheduler.values import Attempt, Tier
+
+
+@dataclass(frozen=True, slots=True)
+class Grant:
+    """The request may go to the engine at `address`.
+
+    `woke_from` is the tier that its replica was woken from for this request, or `running`; `waited` is in seconds.
+    """
+
+    request_id: int
+    replica_id: str
+    address: str
+    woke_from: Tier
+    waited: float
+
+
+class RejectKind(StrEnum):
+    """Why a request was not granted."""
+
+    UNKNOWN_MODEL = "unknown_model"
+    QUEUE_FULL = "queue_full"
+    DEADLINE = "deadline"
+    WAKE_FAILED = "wake_failed"
+    QUARANTINED = "quarantined"
+    TOO_LARGE = "too_large"
+    SHUTTING_DOWN = "shutting_down"
+
+
+@dataclass(frozen=True, slots=True)
+class Reject:
+    """The request ends with an error. `retry_after` (seconds) says when trying again makes sense, if it does."""
+
+    request_id: int
+    kind: RejectKind
+    message: str
+    retry_after: float | None = None
+    tried: tuple[Attempt, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Wake:
+    """Bring a replica from `source` to running; report `TransitionEnded`."""
+
+    replica_id: str
+    model: str
+    transition_id: int
+    source: Tier
+
+
+@dataclass(frozen=True, slots=True)
+class Rest:
+    """Bring a replica from `source` to the colder `target`; report `TransitionEnded`."""
+
+    replica_id: str
+    model: str
+    transition_id: int
+    source: Tier
+    target: Tier
+
+
+@dataclass(frozen=True, slots=True)
+class TierChanged:
+    """For display only: a replica left `before` or arrived in `after` (equal to the target of a transition).
+
+    `state` is a tier, or a transition written `waking:parked` / `resting:parked`.
+    """
+
+    replica_id: str
+    model: str
+    before: str
+    after: str
+    seconds: float | None = None
+    reason: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Drained:
+    """After `DrainAsked`: no request and no process is left."""
+
+
+Effect = Grant | Reject | Wake | Rest | TierChanged | Drained

@@ -1,0 +1,107 @@
+"""What can happen to the scheduler. Every change of its state is the answer to one of these."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from glowplug.scheduler.values import ModelSpec, Resources, Tier
+
+
+@dataclass(frozen=True, slots=True)
+class RequestArrived:
+    """A client asks for `model`. `deadline` is an absolute time on the scheduler's clock, or None for no limit."""
+
+    request_id: int
+    model: str
+    key: str = ""
+    deadline: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class RequestEnded:
+    """The request is over, for any reason: answered, failed, or the client left, queued or running.
+
+    `served` is true if the engine answered it (whatever the status): proof that the replica works.
+    """
+
+    request_id: int
+    served: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class TransitionEnded:
+    """The node finished a wake or a rest, well or badly.
+
+    `landed` is the tier in which the replica really is now: the target if all went well; otherwise the tier it could
+    be brought back to, mostly the base tier because what fails is torn down whole. `error` is None on success.
+    `address` is the base URL of a running engine. `measured` is what the replica holds in `landed`, if it was measured.
+    """
+
+    replica_id: str
+    transition_id: int
+    landed: Tier
+    error: str | None = None
+    address: str | None = None
+    measured: Resources | None = None
+    seconds: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class ReplicaExited:
+    """The engine of a replica that was in a tier (not in a transition) ended by itself and was cleaned up."""
+
+    replica_id: str
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class TimerFired:
+    """The time that `Scheduler.next_timer` named has come."""
+
+
+@dataclass(frozen=True, slots=True)
+class WakeAsked:
+    """An operator wants at least one running replica of `model`."""
+
+    model: str
+
+
+@dataclass(frozen=True, slots=True)
+class RestAsked:
+    """An operator wants the idle replicas of `model` rested to `tier` (None: one step colder)."""
+
+    model: str
+    tier: Tier | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class RestartAsked:
+    """An operator wants the processes of `model` ended, once idle, and its quarantines forgotten."""
+
+    model: str
+
+
+@dataclass(frozen=True, slots=True)
+class ModelsChanged:
+    """The configuration was read again. Models that are gone are drained."""
+
+    models: Sequence[ModelSpec]
+    capacity: Resources | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class DrainAsked:
+    """The server shuts down: nothing new is accepted, what runs is finished, then everything is stopped."""
+
+
+Event = (
+    RequestArrived
+    | RequestEnded
+    | TransitionEnded
+    | ReplicaExited
+    | TimerFired
+    | WakeAsked
+    | RestAsked
+    | RestartAsked
+    | ModelsChanged
+    | DrainAsked
+)

@@ -1,0 +1,123 @@
+"""What a tier is: how a replica gets from running into it and back. One file per tier, one line in `registry.py`.
+
+Tiers see the machine only through `Host` and a replica only through `Body`; the node implements both and adds what is
+the same for every tier: time limits, tear-down on failure, canary, measured memory, records.
+"""
+
+import asyncio
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, ClassVar, Protocol
+
+from glowplug.config.models import ModelConfig
+from glowplug.engines.base import Call, CanaryAnswer, Engine, Launch
+from glowplug.scheduler.values import Tier
+
+
+class TierError(Exception):
+    """A wake or a rest failed. The text is one sentence for the user.
+
+    `intact` says that the replica is unharmed in the tier it came from (a refused rest); otherwise it is torn down.
+    """
+
+    def __init__(self, message: str, *, intact: bool = False) -> None:
+        super().__init__(message)
+        self.intact = intact
+
+
+@dataclass(frozen=True, slots=True)
+class ExitCause:
+    """How a process ended: exactly one of `code`, `signal`; `out_of_memory` if the kernel's OOM killer did it."""
+
+    code: int | None = None
+    signal: int | None = None
+    out_of_memory: bool = False
+
+    def __str__(self) -> str:
+        if self.out_of_memory:
+            return "was killed by the kernel because memory ran out"
+        if self.signal is not None:
+            return f"was killed by signal {self.signal}"
+        return f"exited with code {self.code}"
+
+
+class ProcessTree(Protocol):
+    """An engine's main process and everything it started."""
+
+    pid: int
+    cgroup: Path | None
+
+    @property
+    def exited(self) -> "asyncio.Future[ExitCause]":
+        """Done when the main process has ended (await it with `asyncio.shield`)."""
+        ...
+
+    def pids(self) -> Sequence[int]:
+        """All live processes of the tree, the main one first."""
+        ...
+
+    def output(self) -> Sequence[str]:
+        """The last lines the tree printed, oldest first."""
+        ...
+
+    async def stop(self, grace: float) -> ExitCause:
+        """End the whole tree: SIGTERM, after `grace` seconds SIGKILL. Works on a frozen tree. Never leaves one behind."""
+        ...
+
+
+class Host(Protocol):
+    """What a tier may ask of the machine."""
+
+    async def spawn(self, replica_id: str, launch: Launch) -> ProcessTree:
+        """Start a process tree of its own for a replica. Raises TierError."""
+        ...
+
+    async def free_port(self, replica_id: str) -> int:
+        """A port on 127.0.0.1 that no other replica has. Raises TierError."""
+        ...
+
+    async def call(self, port: int, call: Call, timeout: float) -> tuple[int, Any]:
+        """Ask an engine; status and parsed JSON (or text). Raises OSError or TimeoutError if there is no answer."""
+        ...
+
+    def state_dir(self, replica_id: str) -> Path:
+        """A private directory for the files of a replica."""
+        ...
+
+
+@dataclass(slots=True)
+class Body:
+    """What exists on the machine of one replica. Owned by the transition that is running on it."""
+
+    replica_id: str
+    model_name: str
+    model: ModelConfig
+    engine: Engine
+    start_timeout: float
+    port: int = 0
+    tree: ProcessTree | None = None
+    canary: CanaryAnswer | None = None
+
+    @property
+    def address(self) -> str:
+        """Base URL of the engine."""
+        return f"http://127.0.0.1:{self.port}"
+
+
+class TierTransition(Protocol):
+    """How to rest a replica into `tier` and wake it from there."""
+
+    tier: ClassVar[Tier]
+
+    def closed(self, model: ModelConfig, engine: Engine) -> str | None:
+        """None if this tier can be used here for this model, else why not and the remedy."""
+        ...
+
+    async def rest(self, body: Body, source: Tier, host: Host) -> None:
+        """Bring the replica from the warmer `source` into this tier, verified. Raises TierError."""
+        ...
+
+    async def wake(self, body: Body, host: Host) -> None:
+        """Bring the replica from this tier to a process that can be asked for its canary. Raises TierError."""
+        ...
