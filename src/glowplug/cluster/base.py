@@ -8,7 +8,7 @@ from glowplug.scheduler.effects import RejectKind
 from glowplug.scheduler.values import Attempt, Tier
 
 
-class Rejected(Exception):  # noqa: N818 - an answer of the scheduler, not a fault
+class Rejected(Exception):
     """The scheduler turned the request away. `retry_after` is in seconds."""
 
     def __init__(
@@ -31,7 +31,7 @@ class LeasedReplica(Protocol):
 
 
 class Lease(Protocol):
-    """`async with cluster.lease(...) as replica:` waits for a replica; leaving the block gives it back, whatever happened.
+    """`async with cluster.lease(...) as replica:` waits for a replica; leaving the block gives it back.
 
     Cancelling the wait takes the request out of the queue. An exception of type `ReplicaLost` that leaves the block
     tells the scheduler that the engine did not serve.
@@ -42,7 +42,7 @@ class Lease(Protocol):
     async def __aexit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: Any) -> None: ...
 
 
-class ReplicaLost(Exception):  # noqa: N818 - says what happened, like ConnectionResetError
+class ReplicaLost(Exception):
     """The engine broke off before it answered."""
 
 

@@ -21,27 +21,45 @@ class Section(BaseModel):
 class ServerConfig(Section):
     """The endpoint that clients talk to."""
 
-    host: str = Field("127.0.0.1", description="Address to listen on.")
-    port: int = Field(8000, ge=0, le=65535, description="Port to listen on; 0 picks a free one.")
-    api_keys_file: Path | None = Field(None, description="File of hashed API keys; without it every client is let in.")
-    max_queue: int = Field(1000, ge=1, description="Requests that may wait for one model; the next one gets 429.")
-    queue_timeout: Duration = Field(300.0, description="How long a request may wait for its model; then 504.")
-    key_share: float = Field(0.5, gt=0, le=1, description="Part of a model's queue that one API key may fill.")
-    max_body: Size = Field(32 * 1024**2, description="Largest request body; a larger one gets 413.")
-    max_headers: Size = Field(64 * 1024, description="Largest request line and headers together; larger gets 431.")
-    client_timeout: Duration = Field(60.0, description="How long a client may take to send a request, or stop reading.")
-    request_timeout: Duration = Field(float("inf"), description="How long an engine may work on one request; then 504.")
-    heartbeat: Duration | None = Field(None, description="Send waiting streaming clients an SSE comment this often.")
-    drain_timeout: Duration = Field(30.0, description="How long a shutdown waits for running requests.")
+    host: str = Field(default="127.0.0.1", description="Address to listen on.")
+    port: int = Field(default=8000, ge=0, le=65535, description="Port to listen on; 0 picks a free one.")
+    api_keys_file: Path | None = Field(
+        default=None, description="File of hashed API keys; without it every client is let in."
+    )
+    max_queue: int = Field(
+        default=1000, ge=1, description="Requests that may wait for one model; the next one gets 429."
+    )
+    queue_timeout: Duration = Field(default=300.0, description="How long a request may wait for its model; then 504.")
+    key_share: float = Field(default=0.5, gt=0, le=1, description="Part of a model's queue that one API key may fill.")
+    max_body: Size = Field(default=32 * 1024**2, description="Largest request body; a larger one gets 413.")
+    max_headers: Size = Field(
+        default=64 * 1024, description="Largest request line and headers together; larger gets 431."
+    )
+    client_timeout: Duration = Field(
+        default=60.0, description="How long a client may take to send a request, or stop reading."
+    )
+    request_timeout: Duration = Field(
+        default=float("inf"), description="How long an engine may work on one request; then 504."
+    )
+    heartbeat: Duration | None = Field(
+        default=None, description="Send waiting streaming clients an SSE comment this often."
+    )
+    drain_timeout: Duration = Field(default=30.0, description="How long a shutdown waits for running requests.")
 
 
 class NodeConfig(Section):
     """The machine that runs the engines."""
 
-    state_dir: Path = Field(Path("~/.local/state/glowplug"), description="Where measurements and run state are kept.")
-    memory: Auto | Size = Field("auto", description="Host RAM that replicas may hold; auto: 90 % of what is there.")
-    gpu_memory: Auto | Size = Field("auto", description="GPU memory that replicas may hold; auto: what the GPUs have.")
-    disk: Size = Field(100 * 1024**3, description="Disk that snapshots and caches may hold.")
+    state_dir: Path = Field(
+        default=Path("~/.local/state/glowplug"), description="Where measurements and run state are kept."
+    )
+    memory: Auto | Size = Field(
+        default="auto", description="Host RAM that replicas may hold; auto: 90 % of what is there."
+    )
+    gpu_memory: Auto | Size = Field(
+        default="auto", description="GPU memory that replicas may hold; auto: what the GPUs have."
+    )
+    disk: Size = Field(default=100 * 1024**3, description="Disk that snapshots and caches may hold.")
     engine_ports: Annotated[tuple[int, int], Field(description="First and last port given to engines.")] = (
         20000,
         29999,
@@ -58,10 +76,14 @@ class NodeConfig(Section):
 class ReplicasConfig(Section):
     """How many replicas a model may have."""
 
-    min: int = Field(0, ge=0, le=64, description="Replicas kept running at all times.")
-    max: int = Field(1, ge=1, le=64, description="Replicas that may exist.")
-    target_concurrency: int = Field(8, ge=1, description="Requests at work on one replica before another one wakes.")
-    max_concurrency: int | None = Field(None, ge=1, description="Requests one replica may be given at once; more wait.")
+    min: int = Field(default=0, ge=0, le=64, description="Replicas kept running at all times.")
+    max: int = Field(default=1, ge=1, le=64, description="Replicas that may exist.")
+    target_concurrency: int = Field(
+        default=8, ge=1, description="Requests at work on one replica before another one wakes."
+    )
+    max_concurrency: int | None = Field(
+        default=None, ge=1, description="Requests one replica may be given at once; more wait."
+    )
 
     @model_validator(mode="after")
     def _min_below_max(self) -> "ReplicasConfig":
@@ -74,7 +96,7 @@ class WarmupRequest(Section):
     """A request sent to a freshly started engine before it serves."""
 
     prompt: str = Field(description="Text to complete.")
-    max_tokens: int = Field(16, ge=1, description="Tokens to generate.")
+    max_tokens: int = Field(default=16, ge=1, description="Tokens to generate.")
 
 
 KeepAlive = Auto | dict[Tier, Duration]
@@ -84,31 +106,39 @@ Tiers = Auto | Annotated[tuple[Tier, ...], Field(min_length=1)]
 class Defaults(Section):
     """What holds for a model that does not say otherwise."""
 
-    keep_alive: KeepAlive = Field("auto", description="How long an idle replica stays in each tier.")
-    tiers: Tiers = Field("auto", description="Tiers a model may use; auto: all that this machine and engine allow.")
+    keep_alive: KeepAlive = Field(default="auto", description="How long an idle replica stays in each tier.")
+    tiers: Tiers = Field(
+        default="auto", description="Tiers a model may use; auto: all that this machine and engine allow."
+    )
     replicas: ReplicasConfig = ReplicasConfig()
-    min_active: Duration = Field(10.0, description="How long a woken replica is safe from being evicted for another.")
-    start_timeout: Duration = Field(600.0, description="How long an engine may take to start.")
+    min_active: Duration = Field(
+        default=10.0, description="How long a woken replica is safe from being evicted for another."
+    )
+    start_timeout: Duration = Field(default=600.0, description="How long an engine may take to start.")
 
 
 class ModelConfig(Section):
     """One name that clients may ask for, and the engine behind it."""
 
     engine: str = Field(description="Engine that serves it: llama.cpp, command, fake, ...")
-    model: str | None = Field(None, description="Weights: a path or a hub name, as the engine takes it.")
+    model: str | None = Field(default=None, description="Weights: a path or a hub name, as the engine takes it.")
     args: dict[str, Any] = Field(default_factory=dict, description="Engine flags without the dashes, passed through.")
     env: dict[str, str] = Field(default_factory=dict, description="Environment variables of the engine.")
     options: dict[str, Any] = Field(default_factory=dict, description="Settings of the engine adapter itself.")
     aliases: tuple[ModelName, ...] = Field((), description="Further names for the same model.")
-    keep_alive: KeepAlive | None = Field(None, description="As in defaults.")
-    tiers: Tiers | None = Field(None, description="As in defaults.")
-    replicas: ReplicasConfig | None = Field(None, description="As in defaults.")
-    min_active: Duration | None = Field(None, description="As in defaults.")
-    start_timeout: Duration | None = Field(None, description="As in defaults.")
-    pin: bool = Field(False, description="Always keep a replica running: woken at start, never rested or evicted.")
-    memory: Auto | Size = Field("auto", description="Host RAM a running replica holds, until it is measured.")
-    gpu_memory: Size = Field(0, description="GPU memory a running replica holds, until it is measured.")
-    keep_page_cache: bool = Field(True, description="Leave the weights in the page cache when the process is ended.")
+    keep_alive: KeepAlive | None = Field(default=None, description="As in defaults.")
+    tiers: Tiers | None = Field(default=None, description="As in defaults.")
+    replicas: ReplicasConfig | None = Field(default=None, description="As in defaults.")
+    min_active: Duration | None = Field(default=None, description="As in defaults.")
+    start_timeout: Duration | None = Field(default=None, description="As in defaults.")
+    pin: bool = Field(
+        default=False, description="Always keep a replica running: woken at start, never rested or evicted."
+    )
+    memory: Auto | Size = Field(default="auto", description="Host RAM a running replica holds, until it is measured.")
+    gpu_memory: Size = Field(default=0, description="GPU memory a running replica holds, until it is measured.")
+    keep_page_cache: bool = Field(
+        default=True, description="Leave the weights in the page cache when the process is ended."
+    )
     warmup: tuple[WarmupRequest, ...] = Field((), description="Requests sent after a start, before serving.")
 
 

@@ -62,7 +62,7 @@ class ProcessTree(Protocol):
         ...
 
     async def stop(self, grace: float) -> ExitCause:
-        """End the whole tree: SIGTERM, after `grace` seconds SIGKILL. Works on a frozen tree. Never leaves one behind."""
+        """End the whole tree: SIGTERM, after `grace` seconds SIGKILL. Works on a frozen tree; leaves none behind."""
         ...
 
 
