@@ -65,6 +65,20 @@ class Rest:
 
 
 @dataclass(frozen=True, slots=True)
+class Check:
+    """A request was lost on this replica: ask it for a real answer; report `ReplicaChecked` or `ReplicaExited`."""
+
+    replica_id: str
+
+
+@dataclass(frozen=True, slots=True)
+class Refused:
+    """An operator's wish (`RestAsked`, `RestartAsked`) is not carried out."""
+
+    message: str
+
+
+@dataclass(frozen=True, slots=True)
 class TierChanged:
     """For display only: a replica left `before` or arrived in `after` (equal to the target of a transition).
 
@@ -84,4 +98,4 @@ class Drained:
     """After `DrainAsked`: no request and no process is left."""
 
 
-Effect = Grant | Reject | Wake | Rest | TierChanged | Drained
+Effect = Grant | Reject | Wake | Rest | Check | Refused | TierChanged | Drained

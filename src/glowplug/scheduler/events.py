@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from enum import Enum
 
 from glowplug.scheduler.values import ModelSpec, Resources, Tier
 
@@ -16,15 +17,23 @@ class RequestArrived:
     deadline: float | None = None
 
 
+class Outcome(Enum):
+    """How a request's share of a replica ended."""
+
+    SERVED = "served"
+    """The engine answered it, whatever the status: proof that the replica works."""
+    LOST = "lost"
+    """The engine broke off before it answered: the replica is suspect."""
+    LEFT = "left"
+    """The client left, queued or running; this says nothing about the replica."""
+
+
 @dataclass(frozen=True, slots=True)
 class RequestEnded:
-    """The request is over, for any reason: answered, failed, or the client left, queued or running.
-
-    `served` is true if the engine answered it (whatever the status): proof that the replica works.
-    """
+    """The request is over: it leaves the queue, or gives its share of a replica back."""
 
     request_id: int
-    served: bool = True
+    outcome: Outcome = Outcome.SERVED
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,20 +63,29 @@ class ReplicaExited:
 
 
 @dataclass(frozen=True, slots=True)
+class ReplicaChecked:
+    """A suspect replica gave a real answer again. (One that did not is reported as `ReplicaExited`.)"""
+
+    replica_id: str
+
+
+@dataclass(frozen=True, slots=True)
+class MemoryMeasured:
+    """What a replica really holds in the tier it is in."""
+
+    replica_id: str
+    tier: Tier
+    held: Resources
+
+
+@dataclass(frozen=True, slots=True)
 class TimerFired:
     """The time that `Scheduler.next_timer` named has come."""
 
 
 @dataclass(frozen=True, slots=True)
-class WakeAsked:
-    """An operator wants at least one running replica of `model`."""
-
-    model: str
-
-
-@dataclass(frozen=True, slots=True)
 class RestAsked:
-    """An operator wants the idle replicas of `model` rested to `tier` (None: one step colder)."""
+    """An operator wants the replicas of `model` rested to `tier` (None: one step colder). Refused if one is busy."""
 
     model: str
     tier: Tier | None = None
@@ -75,16 +93,21 @@ class RestAsked:
 
 @dataclass(frozen=True, slots=True)
 class RestartAsked:
-    """An operator wants the processes of `model` ended, once idle, and its quarantines forgotten."""
+    """An operator wants the processes of `model` ended and its quarantines forgotten. Refused if one is busy."""
 
     model: str
 
 
 @dataclass(frozen=True, slots=True)
 class ModelsChanged:
-    """The configuration was read again. Models that are gone are drained."""
+    """The configuration was read (again). Models that are gone are drained.
+
+    `relaunch` names models whose engine must be started anew to follow the change: their replicas take no further
+    requests and are ended once idle.
+    """
 
     models: Sequence[ModelSpec]
+    relaunch: frozenset[str] = frozenset()
     capacity: Resources | None = None
 
 
@@ -98,8 +121,9 @@ Event = (
     | RequestEnded
     | TransitionEnded
     | ReplicaExited
+    | ReplicaChecked
+    | MemoryMeasured
     | TimerFired
-    | WakeAsked
     | RestAsked
     | RestartAsked
     | ModelsChanged
