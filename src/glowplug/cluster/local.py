@@ -1,0 +1,290 @@
+"""The fleet on one machine: the scheduler's inbox, its clock and its hands.
+
+Everything happens on one event loop. `_post` is the only way into the scheduler; it runs to its end without awaiting,
+so there is one writer and no lock. Slow effects become tasks that report back through `_post`.
+"""
+
+import asyncio
+import itertools
+import logging
+import time
+from collections.abc import AsyncIterator, Callable, Coroutine, Mapping, Sequence
+from datetime import UTC, datetime
+from typing import Any, TypeVar
+
+from glowplug.cluster.base import ModelView, Rejected
+from glowplug.cluster.broadcast import Broadcast
+from glowplug.cluster.lease import LocalLease
+from glowplug.cluster.specs import aliases, model_specs, relaunched
+from glowplug.cluster.views import model_view
+from glowplug.config.models import Config
+from glowplug.node.node import Landed, Node
+from glowplug.scheduler.core import Scheduler
+from glowplug.scheduler.costs import WakeCosts
+from glowplug.scheduler.effects import (
+    Check,
+    Drained,
+    Effect,
+    Grant,
+    Refused,
+    Reject,
+    RejectKind,
+    Rest,
+    TierChanged,
+    Wake,
+)
+from glowplug.scheduler.events import (
+    DrainAsked,
+    Event,
+    MemoryMeasured,
+    ModelsChanged,
+    ReplicaChecked,
+    ReplicaExited,
+    RequestArrived,
+    RestartAsked,
+    RestAsked,
+    TimerFired,
+    TransitionEnded,
+)
+from glowplug.scheduler.values import Resources, Tier
+
+T = TypeVar("T")
+log = logging.getLogger("glowplug.cluster")
+
+
+class LocalCluster:
+    """One machine's models behind `glowplug.cluster.base.Cluster`. Use `start` and `close` on a running loop."""
+
+    def __init__(self, config: Config, node: Node, clock: Callable[[], float] = time.monotonic) -> None:
+        self._clock = clock
+        self._config = config
+        self._node = node
+        self._names = aliases(config)
+        costs = WakeCosts()
+        for model, tier, seconds in node.measured_wakes():
+            costs.record(model, tier, seconds)
+        self._scheduler = Scheduler(node.capacity, costs=costs)
+        self._ids = itertools.count(1)
+        self._leases: dict[int, LocalLease] = {}
+        self._moves: dict[str, asyncio.Task[Landed]] = {}
+        self._tasks: set[asyncio.Task[Any]] = set()
+        self._timer: asyncio.TimerHandle | None = None
+        self._timer_at: float | None = None
+        self._last_wakes: dict[str, Mapping[str, Any]] = {}
+        self._broadcast = Broadcast()
+        self._drained = asyncio.Event()
+        self._draining = False
+
+    async def start(self) -> None:
+        """Begin to serve: pinned models start to wake."""
+        self._loop = asyncio.get_running_loop()
+        self._node.on_exit = self._exited
+        self._node.on_measured = self._measured
+        await self._node.start()
+        self._post(ModelsChanged(model_specs(self._config, self._node)))
+
+    async def reload(self, config: Config) -> None:
+        """Serve another set of models. Limits change at once; engines that must be started anew are, once idle."""
+        relaunch = relaunched(self._config, config)
+        specs = model_specs(config, self._node)
+        self._node.configure(config)
+        self._config, self._names = config, aliases(config)
+        self._post(ModelsChanged(specs, relaunch))
+        self._broadcast.send("reload", models=list(config.models), relaunch=sorted(relaunch))
+
+    async def drain(self, timeout: float) -> None:
+        """Accept nothing new and wait, up to `timeout` seconds, until what runs is finished and stopped."""
+        self._draining = True
+        self._post(DrainAsked())
+        try:
+            await asyncio.wait_for(self._drained.wait(), timeout)
+        except TimeoutError:
+            log.warning("requests were still running after %.0f s of draining; they are cut off", timeout)
+
+    async def close(self) -> None:
+        """End every process, whatever it does."""
+        if self._timer is not None:
+            self._timer.cancel()
+        for task in list(self._tasks):
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+        await self._node.close()
+        self._broadcast.close()
+
+    def resolve(self, name: str) -> str | None:
+        """The configured model behind a name or alias, or None."""
+        return self._names.get(name)
+
+    def lease(self, model: str, *, key: str = "", timeout: float | None = None) -> LocalLease:
+        """A replica of a configured model, within `timeout` seconds (None: the configured queue timeout)."""
+        wait = self._config.server.queue_timeout if timeout is None else timeout
+        arrival = RequestArrived(next(self._ids), model, key, self._clock() + wait)
+        self._node.arrived(model)
+        return LocalLease(arrival, self._post, self._leases)
+
+    def names(self) -> Sequence[str]:
+        """All configured model names, without aliases."""
+        return list(self._config.models)
+
+    def models(self) -> Sequence[ModelView]:
+        """All configured models, for display."""
+        now = self._clock()
+        pids = self._node.pids()
+        return [
+            model_view(
+                model,
+                self._config.models[model.name],
+                self._scheduler,
+                now,
+                pids,
+                self._last_wakes.get(model.name),
+                self._node.closed_tiers(self._config.models[model.name]),
+            )
+            for model in self._scheduler.models
+            if model.name in self._config.models
+        ]
+
+    async def wake(self, model: str) -> None:
+        """Wake a replica and wait until it runs. Raises Rejected."""
+        async with self.lease(model):
+            pass
+
+    async def rest(self, model: str, tier: Tier | None = None) -> None:
+        """Rest the replicas of a model to `tier` (None: one step colder) and wait for it. Raises Rejected."""
+        await self._operate(RestAsked(model, tier))
+
+    async def restart(self, model: str) -> None:
+        """End the processes of a model and forget its quarantines. Raises Rejected."""
+        await self._operate(RestartAsked(model))
+
+    def events(self) -> AsyncIterator[Mapping[str, Any]]:
+        """What happens from now on."""
+        return self._broadcast.listen()
+
+    def cold_starts(self, limit: int = 100) -> Sequence[Mapping[str, Any]]:
+        """Recorded cold starts, newest first."""
+        return self._node.cold_starts(limit)
+
+    def logs(self, replica_id: str, *, follow: bool = False) -> AsyncIterator[str]:
+        """Lines an engine printed. Raises KeyError."""
+        return self._node.logs(replica_id, follow=follow)
+
+    @property
+    def ready(self) -> bool:
+        """Whether pinned models run and the server is not draining."""
+        return not self._draining and all(
+            sum(replica.serves for replica in model.replicas) >= model.floor for model in self._scheduler.models
+        )
+
+    def _post(self, event: Event) -> list[Effect]:
+        """Hand one event to the scheduler and carry out what it wants."""
+        effects = self._scheduler.handle(event, self._clock())
+        for effect in effects:
+            self._carry_out(effect)
+        self._arm_timer()
+        return effects
+
+    def _carry_out(self, effect: Effect) -> None:
+        match effect:
+            case Grant() | Reject():
+                if (lease := self._leases.get(effect.request_id)) is not None:
+                    lease.resolve(effect)
+            case Wake() | Rest():
+                self._moves[effect.replica_id] = self._run(self._move(effect))
+            case Check():
+                self._run(self._check(effect.replica_id))
+            case TierChanged():
+                self._broadcast.send(
+                    "tier",
+                    replica=effect.replica_id,
+                    model=effect.model,
+                    before=effect.before,
+                    after=effect.after,
+                    seconds=effect.seconds,
+                    reason=effect.reason,
+                )
+            case Drained():
+                self._drained.set()
+            case Refused():
+                pass  # `_operate` finds it among the effects
+
+    async def _move(self, effect: Wake | Rest) -> Landed:
+        try:
+            if isinstance(effect, Wake):
+                landed = await self._node.wake(effect.replica_id, effect.model, effect.source)
+            else:
+                landed = await self._node.rest(effect.replica_id, effect.source, effect.target)
+        except Exception as error:
+            # The node never raises for what can be expected; a replica must not hang in its transition all the same.
+            log.exception("transition of %s failed unexpectedly", effect.replica_id)
+            landed = await self._node.abandon(effect.replica_id, f"internal error: {error!r}")
+        self._moves.pop(effect.replica_id, None)
+        if isinstance(effect, Wake):
+            self._tell_wake(effect, landed)
+        self._post(
+            TransitionEnded(
+                effect.replica_id,
+                effect.transition_id,
+                landed.tier,
+                landed.error,
+                landed.address,
+                landed.measured,
+                landed.seconds,
+            )
+        )
+        return landed
+
+    def _tell_wake(self, effect: Wake, landed: Landed) -> None:
+        details = {"from": effect.source, "seconds": round(landed.seconds, 4)}
+        if landed.error is None:
+            self._last_wakes[effect.model] = {**details, "at": datetime.now(UTC).isoformat(timespec="milliseconds")}
+        self._broadcast.send(
+            "wake",
+            model=effect.model,
+            replica=effect.replica_id,
+            tier=effect.source,
+            outcome="ok" if landed.error is None else "failed",
+            seconds=landed.seconds,
+            reason=landed.error,
+        )
+
+    async def _check(self, replica_id: str) -> None:
+        if await self._node.check(replica_id):
+            self._post(ReplicaChecked(replica_id))
+
+    async def _operate(self, wish: RestAsked | RestartAsked) -> None:
+        effects = self._post(wish)
+        for effect in effects:
+            if isinstance(effect, Refused):
+                raise Rejected(RejectKind.REFUSED, effect.message)
+        moves = [self._moves[effect.replica_id] for effect in effects if isinstance(effect, Rest)]
+        if moves:
+            await asyncio.wait(moves)  # unlike gather, leaves the moves alone if the operator's client disconnects
+        for move in moves:
+            if (error := move.result().error) is not None:
+                raise Rejected(RejectKind.REFUSED, error)
+
+    def _exited(self, replica_id: str, reason: str) -> None:
+        self._post(ReplicaExited(replica_id, reason))
+
+    def _measured(self, replica_id: str, tier: Tier, held: Resources) -> None:
+        self._post(MemoryMeasured(replica_id, tier, held))
+
+    def _arm_timer(self) -> None:
+        at = self._scheduler.next_timer()
+        if at == self._timer_at:
+            return
+        if self._timer is not None:
+            self._timer.cancel()
+        self._timer_at = at
+        self._timer = None if at is None else self._loop.call_later(at - self._clock(), self._fire)
+
+    def _fire(self) -> None:
+        self._timer, self._timer_at = None, None
+        self._post(TimerFired())
+
+    def _run(self, work: Coroutine[Any, Any, T]) -> "asyncio.Task[T]":
+        task = self._loop.create_task(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+        return task
