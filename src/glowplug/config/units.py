@@ -13,7 +13,7 @@ _BYTES = {
     **{f"{p}B": 1000**i for i, p in enumerate("KMGT", 1)},
 }
 _DURATION = re.compile(r"(\d+(?:\.\d+)?)\s*(ms|s|m|h|d)")
-_SIZE = re.compile(r"(\d+(?:\.\d+)?)\s*([KMGT]i?B|B)")
+_SIZE = re.compile(r"(\d{1,15}(?:\.\d+)?)\s*([KMGT]i?B|B)")
 
 
 def parse_duration(value: object) -> float:
