@@ -47,10 +47,12 @@ class CanaryAnswer:
     """Tokens of the canary and their log-probabilities, as far as the engine tells them.
 
     `logprobs` is empty for engines that report none; otherwise one natural logarithm per token.
+    `vector` is the answer of a model that gives numbers instead of tokens: an embedding, or the scores of a reranker.
     """
 
-    tokens: tuple[str, ...]
+    tokens: tuple[str, ...] = ()
     logprobs: tuple[float, ...] = ()
+    vector: tuple[float, ...] = ()
 
 
 class Engine(Protocol):
