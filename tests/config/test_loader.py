@@ -2,8 +2,11 @@
 
 import math
 from collections.abc import Callable
+from pathlib import Path
+from typing import Annotated
 
 import pytest
+from pydantic import BaseModel, BeforeValidator
 
 from glowplug.config.errors import ConfigError
 from glowplug.config.loader import load
@@ -166,3 +169,17 @@ def test_arguments_keep_their_types(load_text):
 
 def test_keys_that_look_like_numbers_are_names(load_text):
     assert list(load_text("models: {3.10: {engine: vllm}, 8: {engine: vllm}}").models) == ["3.10", "8"]
+
+
+def test_what_a_validator_of_an_engine_makes_of_a_value_is_left_to_it(tmp_path):
+    class Options(BaseModel):
+        words: Annotated[tuple[str, ...], BeforeValidator(lambda text: text.split() if isinstance(text, str) else text)]
+        folder: Annotated[Path, BeforeValidator(str)]
+        count: int = 0
+
+    file = tmp_path / "glowplug.yaml"
+    file.write_text("models: {m: {engine: x, options: {words: a b, folder: /x}}}")
+    assert load(file, {"x": Options}, {}).models["m"].options == {"words": "a b", "folder": "/x"}
+    file.write_text("models: {m: {engine: x, options: {words: [a], folder: /x, count: '3'}}}")
+    with pytest.raises(ConfigError, match='1:66: "count" must be a whole number, not "3"'):
+        load(file, {"x": Options}, {})

@@ -11,9 +11,12 @@ from glowplug.config.suggest import remedy
 
 # pydantic's error types for a value of the wrong kind, and what is expected instead.
 _KINDS = {
+    "bool_parsing": "true or false",
     "bool_type": "true or false",
     "dict_type": "a mapping",
+    "float_parsing": "a number",
     "float_type": "a number",
+    "int_parsing": "a whole number",
     "int_type": "a whole number",
     "int_from_float": "a whole number",
     "list_type": "a list",
@@ -87,7 +90,8 @@ def _said(name: str, error: ErrorDetails) -> str:
         return f"unknown word {show(value)}{remedy(str(value), _choices(error))}"
     if kind in _LIMITS:
         limit = _LIMITS[kind]
-        return f'"{name}" must be {_LIMIT_WORDS[limit]} {context[limit]}, not {show(value)}'
+        bound = str(context[limit]).removesuffix(".0")
+        return f'"{name}" must be {_LIMIT_WORDS[limit]} {bound}, not {show(value)}'
     if kind == "string_pattern_mismatch":
         rule = _PATTERNS.get(context["pattern"], f"must match {context['pattern']}")
         return f"{show(value)} {rule}"

@@ -57,11 +57,11 @@ def markdown(engines: Mapping[str, type[BaseModel]]) -> str:
     parts.append(_section("`replicas` in `defaults` and in a model", ReplicasConfig))
     parts.append(_section("Each of `models`", ModelConfig))
     parts.append(_section("Each of `warmup` in a model", WarmupRequest))
-    parts += [
-        _section(f"`options` of the engine `{name}`", options)
-        for name, options in sorted(engines.items())
-        if options.model_fields
-    ]
+    for name, options in sorted(engines.items()):
+        if options.model_fields:
+            parts.append(_section(f"`options` of the engine `{name}`", options))
+        for key, field in options.model_fields.items():
+            parts += [_section(f"`{key}` in these options", shape) for shape in _models_in(field.annotation)]
     return "\n".join(parts)
 
 
@@ -73,6 +73,13 @@ def _section(title: str, shape: type[BaseModel]) -> str:
         meaning = " ".join((field.description or "See below.").split()).replace("|", r"\|")
         lines.append(f"| `{name}` | {_words(hint)} | {_default(hint, field)} | {meaning} |")
     return "\n".join([*lines, ""])
+
+
+def _models_in(annotation: Any) -> Iterator[type[BaseModel]]:
+    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+        yield annotation
+    for argument in get_args(annotation):
+        yield from _models_in(argument)
 
 
 def _words(hint: Any) -> str:

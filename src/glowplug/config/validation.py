@@ -13,18 +13,24 @@ from glowplug.config.errors import Position
 from glowplug.config.messages import is_choice, sentence
 from glowplug.config.suggest import remedy
 
+# What pydantic converts silently unless it is strict. Its strictness about anything else is of no use: it also refuses
+# what a model's own validators have made, such as a list where the field is a tuple.
+_GUESSED = ("bool_type", "int_type", "float_type")
+
 Shape = TypeVar("Shape", bound=BaseModel)
 
 
 def validate(document: Document, shape: type[Shape], data: Plain, below: Place = ()) -> Shape | None:
     """`data`, which stands at the place `below`, as a `shape`; or None, with every problem noted in the document.
 
-    Validation is strict by JSON's types: `port: "8000"` and `port: true` are problems, not guesses.
+    Numbers and truth values are taken as written: `port: "8000"`, `port: true` and `pin: 1` are problems, not guesses.
     """
-    try:
-        return shape.model_validate_json(json.dumps(data), strict=True)
-    except ValidationError as error:
-        found = [(*_locate(data, details), details) for details in error.errors(include_url=False)]
+    text = json.dumps(data)
+    guessed = [error for error in _errors(shape, text, strict=True) if error["type"] in _GUESSED]
+    errors = guessed + _errors(shape, text, strict=False)
+    if not errors:
+        return shape.model_validate_json(text)
+    found = [(*_locate(data, error), error) for error in errors]
     # A value may have alternatives ("auto" or a mapping); an error further inside shows which one was meant.
     outer = {place[:length] for place, _, _ in found for length in range(len(place))}
     by_place: dict[tuple[Place, bool], list[ErrorDetails]] = {}
@@ -34,6 +40,14 @@ def validate(document: Document, shape: type[Shape], data: Plain, below: Place =
     for (place, of_key), errors in by_place.items():
         document.complain(*_complaint(document, shape, below, place, of_key, errors))
     return None
+
+
+def _errors(shape: type[BaseModel], text: str, *, strict: bool) -> list[ErrorDetails]:
+    try:
+        shape.model_validate_json(text, strict=strict)
+    except ValidationError as error:
+        return error.errors(include_url=False)
+    return []
 
 
 def _complaint(
