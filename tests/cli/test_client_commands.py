@@ -157,7 +157,15 @@ def test_ps_as_a_table(server, glowplug):
     assert "\x1b" not in result.stdout
 
 
-def test_a_piped_table_is_never_cut_off(server, glowplug):
+def test_a_machine_without_gpu_has_no_column_for_it(server, glowplug):
+    server.models = [model("a", "running", replica("a-1", "a", "running", memory={"ram": 2048}))]
+    assert [" ".join(line.split()) for line in glowplug("ps").stdout.splitlines()] == [
+        "MODEL ENGINE STATE FOR ACTIVE QUEUED RAM LAST WAKE REPLICA",
+        "a llama.cpp running 0s 0 0 2 KiB - a-1",
+    ]
+
+
+def test_a_table_is_never_cut_off(server, glowplug):
     name, reason = "m" * 150, "r" * 300
     server.models = [model(name, "cold", quarantine={"parked": reason})]
     row, note = glowplug("ps").stdout.splitlines()[1:]

@@ -1,4 +1,4 @@
-"""Tables: coloured on a terminal, plain and never cut off elsewhere."""
+"""Tables: coloured on a terminal, plain elsewhere, never cut off."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
@@ -12,20 +12,20 @@ _RIGHT = {"FOR", "ACTIVE", "QUEUED", "RAM", "GPU"}
 _STYLES = {"running": "green", "asleep": "cyan", "parked": "cyan", "snapshot": "blue", "cached": "dim", "cold": "dim"}
 _IN_TRANSITION = "yellow"
 _NOTHING = "-"
-_PIPE_WIDTH = 100_000  # characters; a pipe has no edge at which to break
+_WIDTH = 100_000  # characters; a row too long for the terminal is better wrapped by it than cut off
 
 
 def print_models(models: Sequence[Mapping[str, Any]]) -> None:
     """One row for each replica, or for a model without one; below them, which tiers are quarantined and why."""
-    console = Console(highlight=False)
-    if not console.is_terminal:
-        console.width = _PIPE_WIDTH
+    console = Console(highlight=False, width=_WIDTH)
+    rows = [row for model in models for row in _rows(model)]
     table = Table(box=None, pad_edge=False, header_style="bold")
     for column in _COLUMNS:
-        table.add_column(column, justify="right" if column in _RIGHT else "left", no_wrap=not console.is_terminal)
-    for model in models:
-        for row in _rows(model):
-            table.add_row(*row)
+        if column == "GPU" and all(row[column] == _NOTHING for row in rows):
+            continue
+        table.add_column(column, justify="right" if column in _RIGHT else "left", no_wrap=True)
+    for row in rows:
+        table.add_row(*(row[str(column.header)] for column in table.columns))
     console.print(table)
     for model in models:
         for tier, reason in model["quarantine"].items():
@@ -54,28 +54,26 @@ def size(held: float) -> str:
     return f"{held:.3g} TiB"
 
 
-def _rows(model: Mapping[str, Any]) -> Iterator[list[str | Text]]:
+def _rows(model: Mapping[str, Any]) -> Iterator[dict[str, str | Text]]:
     wake: Mapping[str, Any] | None = model["last_wake"]
-    last_wake = f"{wake['seconds']:.2f} s from {wake['from']}" if wake else _NOTHING
-    name = f"{model['name']} (pinned)" if model["pin"] else str(model["name"])
-    queued = str(model["queued"])
+    about: dict[str, str | Text] = {
+        "MODEL": f"{model['name']} (pinned)" if model["pin"] else str(model["name"]),
+        "ENGINE": str(model["engine"]),
+        "QUEUED": str(model["queued"]),
+        "LAST WAKE": f"{wake['seconds']:.2f} s from {wake['from']}" if wake else _NOTHING,
+    }
     if not model["replicas"]:
-        nothing = [_NOTHING, "0", queued, _NOTHING, _NOTHING, last_wake, _NOTHING]
-        yield [name, model["engine"], _state(model["tier"]), *nothing]
+        yield dict.fromkeys(_COLUMNS, _NOTHING) | about | {"STATE": _state(model["tier"]), "ACTIVE": "0"}
     for replica in model["replicas"]:
         memory: Mapping[str, float] = replica["memory"]
-        yield [
-            name,
-            model["engine"],
-            _state(replica["state"]),
-            duration(replica["since"]),
-            str(replica["in_flight"]),
-            queued,
-            size(memory.get("ram", 0)),
-            size(memory.get("gpu", 0)),
-            last_wake,
-            replica["id"],
-        ]
+        yield about | {
+            "STATE": _state(replica["state"]),
+            "FOR": duration(replica["since"]),
+            "ACTIVE": str(replica["in_flight"]),
+            "RAM": size(memory.get("ram", 0)),
+            "GPU": size(memory.get("gpu", 0)),
+            "REPLICA": str(replica["id"]),
+        }
 
 
 def _state(state: str) -> Text:
