@@ -72,6 +72,12 @@ def test_one_key_may_fill_only_its_share_and_others_still_get_in():
     assert world.ask(key="quiet") not in world.rejects
 
 
+def test_a_key_with_a_share_of_its_own_is_held_to_that():
+    world = World(spec(max_queue=4, key_share=0.5), key_shares={"small": 0.25})
+    assert [world.ask(key="small") in world.rejects for _ in range(2)] == [False, True]
+    assert [world.ask(key="other") in world.rejects for _ in range(3)] == [False, False, True]
+
+
 def test_a_request_whose_deadline_passes_in_the_queue_is_told_so_and_the_others_stay():
     world = World(spec())
     short, long = world.ask(timeout=5), world.ask(timeout=50)

@@ -1,7 +1,7 @@
 """A node in a few lines: carries out the scheduler's effects when the test says so, on a clock the test owns."""
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from glowplug.scheduler.core import Scheduler
 from glowplug.scheduler.effects import Check, Drained, Effect, Grant, Refused, Reject, Rest, TierChanged, Wake
@@ -38,9 +38,15 @@ def spec(name: str = "m", **changes: object) -> ModelSpec:
 class World:
     """One scheduler, its clock, and what it asked for so far."""
 
-    def __init__(self, *specs: ModelSpec, ram: int = 8 * GIB, patience: Patience | None = None) -> None:
+    def __init__(
+        self,
+        *specs: ModelSpec,
+        ram: int = 8 * GIB,
+        patience: Patience | None = None,
+        key_shares: Mapping[str, float] | None = None,
+    ) -> None:
         self.now = 100.0
-        self.scheduler = Scheduler(Resources(ram=ram), patience=patience)
+        self.scheduler = Scheduler(Resources(ram=ram), patience=patience, key_shares=key_shares)
         self.pending: dict[str, Wake | Rest] = {}
         self.grants: dict[int, Grant] = {}
         self.rejects: dict[int, Reject] = {}

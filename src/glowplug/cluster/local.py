@@ -55,7 +55,13 @@ log = logging.getLogger("glowplug.cluster")
 class LocalCluster:
     """One machine's models behind `glowplug.cluster.base.Cluster`. Use `start` and `close` on a running loop."""
 
-    def __init__(self, config: Config, node: Node, clock: Callable[[], float] = time.monotonic) -> None:
+    def __init__(
+        self,
+        config: Config,
+        node: Node,
+        key_shares: Mapping[str, float] | None = None,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
         self._clock = clock
         self._config = config
         self._node = node
@@ -63,7 +69,7 @@ class LocalCluster:
         costs = WakeCosts()
         for model, tier, seconds in node.measured_wakes():
             costs.record(model, tier, seconds)
-        self._scheduler = Scheduler(node.capacity, costs=costs)
+        self._scheduler = Scheduler(node.capacity, costs=costs, key_shares=key_shares)
         self._ids = itertools.count(1)
         self._leases: dict[int, LocalLease] = {}
         self._moves: dict[str, asyncio.Task[Landed]] = {}
@@ -198,6 +204,7 @@ class LocalCluster:
                     "tier",
                     replica=effect.replica_id,
                     model=effect.model,
+                    origin=effect.origin,
                     before=effect.before,
                     after=effect.after,
                     seconds=effect.seconds,

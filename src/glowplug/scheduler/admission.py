@@ -130,7 +130,8 @@ class Admission:
         spec = model.spec
         if len(model.queue) >= spec.max_queue:
             return f"{len(model.queue)} requests already wait for model {model.name!r}, which is the limit"
-        if key and model.queue.held_by(key) >= max(1, int(spec.max_queue * spec.key_share)):
+        share = self._fleet.key_shares.get(key, spec.key_share)
+        if key and model.queue.held_by(key) >= max(1, int(spec.max_queue * share)):
             return f"this API key's share of the queue for model {model.name!r} is used up"
         return None
 

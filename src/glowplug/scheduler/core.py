@@ -5,7 +5,7 @@
 """
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from glowplug.scheduler.admission import Admission
@@ -35,7 +35,11 @@ from glowplug.scheduler.values import ModelSpec, Resources, Tier
 
 
 class Scheduler:
-    """Decides for one node. Give it every event, carry out every effect, and call it again at `next_timer`."""
+    """Decides for one node. Give it every event, carry out every effect, and call it again at `next_timer`.
+
+    `key_shares` are the parts of a model's queue that single API keys may fill, where they differ from the model's
+    `key_share`.
+    """
 
     def __init__(
         self,
@@ -43,8 +47,11 @@ class Scheduler:
         policy: Policy | None = None,
         costs: WakeCosts | None = None,
         patience: Patience | None = None,
+        key_shares: Mapping[str, float] | None = None,
     ) -> None:
-        self._fleet = Fleet(capacity, policy or FixedPolicy(), costs or WakeCosts(), patience or Patience())
+        self._fleet = Fleet(
+            capacity, policy or FixedPolicy(), costs or WakeCosts(), patience or Patience(), key_shares or {}
+        )
         self._admission = Admission(self._fleet)
         self._moves = Moves(self._fleet, self._admission)
         self._drained = False

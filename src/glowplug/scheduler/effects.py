@@ -81,13 +81,14 @@ class Refused:
 
 @dataclass(frozen=True, slots=True)
 class TierChanged:
-    """For display only: a replica left `before` or arrived in `after` (equal to the target of a transition).
+    """For display only: a replica left the tier `origin`, or arrived in another (or back in it).
 
-    `state` is a tier, or a transition written `waking:parked` / `resting:parked`.
+    `before` and `after` are states: a tier, or a transition written `waking:parked` (from) or `resting:parked` (to).
     """
 
     replica_id: str
     model: str
+    origin: Tier
     before: str
     after: str
     seconds: float | None = None

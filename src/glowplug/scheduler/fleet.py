@@ -1,6 +1,6 @@
 """Everything the scheduler knows, in one place, with the few operations that all its parts need."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 
 from glowplug.scheduler.costs import WakeCosts
 from glowplug.scheduler.effects import Effect, TierChanged
@@ -15,7 +15,14 @@ from glowplug.scheduler.values import ModelSpec, Resources
 class Fleet:
     """Models, replicas, requests, accounts and timers. `out` collects the effects of the event being handled."""
 
-    def __init__(self, capacity: Resources, policy: Policy, costs: WakeCosts, patience: Patience) -> None:
+    def __init__(
+        self,
+        capacity: Resources,
+        policy: Policy,
+        costs: WakeCosts,
+        patience: Patience,
+        key_shares: Mapping[str, float],
+    ) -> None:
         self.models: dict[str, Model] = {}
         self.replicas: dict[str, Replica] = {}
         self.requests: dict[int, Replica | Model] = {}
@@ -23,6 +30,7 @@ class Fleet:
         self.policy = policy
         self.costs = costs
         self.patience = patience
+        self.key_shares = key_shares
         self.timers = Timers()
         self.blocked: dict[str, Model] = {}
         self.draining = False
@@ -65,7 +73,7 @@ class Fleet:
         replica.transition = transition
         held = self.ledger.charged(replica.id)
         self.ledger.charge(replica.id, held.larger(self.ledger.need(spec, transition.target)))
-        self.out.append(TierChanged(replica.id, replica.model, before, replica.state))
+        self.out.append(TierChanged(replica.id, replica.model, replica.tier, before, replica.state))
 
     def next_transition_id(self) -> int:
         """A number no transition had before."""

@@ -88,7 +88,9 @@ class Moves:
         replica.transition = None
         self._settle_in(model, replica, event.landed, now, event.measured)
         fleet.out.append(
-            TierChanged(replica.id, model.name, before, replica.state, seconds=event.seconds, reason=event.error)
+            TierChanged(
+                replica.id, model.name, done.source, before, replica.state, seconds=event.seconds, reason=event.error
+            )
         )
         if event.error is not None:
             self._failed(model, done, event.error, now)
@@ -109,7 +111,7 @@ class Moves:
         model = self._fleet.models[replica.model]
         was = replica.tier
         self._settle_in(model, replica, model.spec.base, now, None)
-        self._fleet.out.append(TierChanged(replica.id, model.name, was, replica.state, reason=event.reason))
+        self._fleet.out.append(TierChanged(replica.id, model.name, was, was, replica.state, reason=event.reason))
         if was is Tier.RUNNING:
             if replica.served:
                 model.failures = 0
