@@ -78,7 +78,7 @@ def read_answer(answer: Any) -> CanaryAnswer:
     """
     try:
         return _read(answer)
-    except (KeyError, IndexError, TypeError, AttributeError) as error:
+    except (KeyError, IndexError, TypeError, ValueError, AttributeError) as error:
         raise ValueError(f"the engine's answer is no completion: {str(answer)[:200]}") from error
 
 
@@ -88,7 +88,7 @@ def _read(answer: Any) -> CanaryAnswer:
     if "results" in answer:
         scores = {int(result["index"]): float(result["relevance_score"]) for result in answer["results"]}
         return CanaryAnswer(vector=tuple(scores[index] for index in sorted(scores)))
-    if answer["data"] and "embedding" in answer["data"][0]:
+    if "embedding" in answer["data"][0]:
         return CanaryAnswer(vector=tuple(float(number) for number in answer["data"][0]["embedding"]))
     return CanaryAnswer(tokens=tuple(str(model["id"]) for model in answer["data"]))
 
