@@ -9,7 +9,7 @@ from rich.text import Text
 
 _COLUMNS = ("MODEL", "ENGINE", "STATE", "FOR", "ACTIVE", "QUEUED", "RAM", "GPU", "LAST WAKE", "REPLICA")
 _RIGHT = {"FOR", "ACTIVE", "QUEUED", "RAM", "GPU"}
-_STYLES = {"running": "green", "asleep": "cyan", "parked": "cyan", "snapshot": "blue", "cached": "dim", "cold": "dim"}
+STYLES = {"running": "green", "asleep": "cyan", "parked": "cyan", "snapshot": "blue", "cached": "dim", "cold": "dim"}
 _IN_TRANSITION = "yellow"
 _NOTHING = "-"
 _WIDTH = 100_000  # characters; a row too long for the terminal is better wrapped by it than cut off
@@ -37,10 +37,11 @@ def duration(seconds: float) -> str:
     whole = int(seconds)
     if whole < 60:
         return f"{whole}s"
-    for large, small, length, part in (("m", "s", 60, 1), ("h", "m", 3600, 60), ("d", "h", 86400, 3600)):
-        if whole < length * (24 if large == "h" else 60) or large == "d":
-            return f"{whole // length}{large}{whole % length // part:02d}{small}"
-    raise AssertionError
+    if whole < 3600:
+        return f"{whole // 60}m{whole % 60:02d}s"
+    if whole < 86400:
+        return f"{whole // 3600}h{whole % 3600 // 60:02d}m"
+    return f"{whole // 86400}d{whole % 86400 // 3600:02d}h"
 
 
 def size(held: float) -> str:
@@ -77,4 +78,4 @@ def _rows(model: Mapping[str, Any]) -> Iterator[dict[str, str | Text]]:
 
 
 def _state(state: str) -> Text:
-    return Text(state, style=_STYLES.get(state, _IN_TRANSITION))
+    return Text(state, style=STYLES.get(state, _IN_TRANSITION))
