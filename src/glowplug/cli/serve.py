@@ -15,7 +15,18 @@ import click
     help="Folder for measurements and run state, instead of node.state_dir in the file.",
 )
 def serve(config: Path, host: str | None, port: int | None, state_dir: Path | None) -> None:
-    """Serve the models of CONFIG (by default glowplug.yaml) until Ctrl-C."""
-    from glowplug.gateway.server import run
+    """Serve the models of CONFIG (by default glowplug.yaml) until Ctrl-C.
 
-    run(config, host, port, state_dir)
+    Every change of a replica's tier is printed with its time. SIGHUP reads CONFIG again: models and their limits change
+    without touching what runs; a file with mistakes changes nothing.
+    """
+    from glowplug.cli.live import LiveLines
+    from glowplug.gateway.run import CannotServe, Overrides, Watcher, run
+
+    lines = LiveLines()
+    try:
+        run(config, Overrides(host, port, state_dir), Watcher(lines.ready, lines.event))
+    except CannotServe as error:
+        click.echo(str(error), err=True)
+        raise SystemExit(1) from None
+    lines.stopped()

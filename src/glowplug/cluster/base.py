@@ -24,10 +24,17 @@ class Rejected(Exception):
 class LeasedReplica(Protocol):
     """A running replica that a request may use until its lease ends."""
 
-    replica_id: str
-    address: str
-    woke_from: Tier
-    waited: float
+    @property
+    def replica_id(self) -> str: ...
+
+    @property
+    def address(self) -> str: ...
+
+    @property
+    def woke_from(self) -> Tier: ...
+
+    @property
+    def waited(self) -> float: ...
 
 
 class Lease(Protocol):
