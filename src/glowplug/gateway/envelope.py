@@ -4,7 +4,7 @@ import asyncio
 from typing import Any, cast
 
 import msgspec
-from python_multipart.exceptions import MultipartParseError
+from python_multipart.exceptions import FormParserError
 from python_multipart.multipart import MultipartParser, parse_options_header
 
 from glowplug.gateway.errors import ApiError
@@ -96,7 +96,7 @@ class _FieldFinder:
 
     def _part_data(self, data: bytes, start: int, end: int) -> None:
         if self._inside and len(self._value) <= _MAX_MODEL_BYTES:
-            self._value += data[start:end]
+            self._value += data[start : min(end, start + _MAX_MODEL_BYTES)]
 
     def _part_end(self) -> None:
         if self._inside and self.found is None:
@@ -115,14 +115,14 @@ async def multipart_model(body: bytes, content_type: bytes) -> str | None:
     if not boundary:
         raise ApiError(400, "invalid_multipart", "The content type multipart/form-data has no boundary.")
     finder = _FieldFinder(b"model")
-    parser = MultipartParser(boundary, cast(Any, finder.callbacks()))
     try:
+        parser = MultipartParser(boundary, cast(Any, finder.callbacks()))
         for start in range(0, len(body), _MULTIPART_STEP):
             parser.write(body[start : start + _MULTIPART_STEP])
             if finder.found is not None:
                 return finder.found.decode()
             await asyncio.sleep(0)
-    except (MultipartParseError, UnicodeDecodeError) as error:
+    except (FormParserError, UnicodeDecodeError) as error:
         raise ApiError(
             400, "invalid_multipart", f"The request body is not valid multipart/form-data: {error}."
         ) from None

@@ -20,6 +20,7 @@ from uvicorn.server import ServerState
 from glowplug.gateway.errors import ApiError, dialect_of
 
 CONNECTION = "glowplug.connection"
+_UPGRADE_TOKENS = frozenset((b"upgrade", b"http2-settings"))
 
 
 def connection_of(scope: Any) -> "ClientConnection":
@@ -102,10 +103,10 @@ class ClientConnection(HttpToolsProtocol):
         if self._refused:
             return
         try:
-            cast(httptools.HttpRequestParser, self.parser).feed_data(data)
-        except httptools.HttpParserUpgrade:
-            # Not supported, and the parser reads no further: the request is answered as if it had not asked.
-            self.cycle.keep_alive = False
+            self.parser.feed_data(data)
+        except httptools.HttpParserUpgrade as upgrade:
+            self._decline_upgrade(data[upgrade.args[0] :])
+            return
         except httptools.HttpParserError as error:
             # An ApiError comes from a callback below.
             cause = error.__context__
@@ -143,6 +144,8 @@ class ClientConnection(HttpToolsProtocol):
             super().on_header(name, value)
 
     def on_headers_complete(self) -> None:
+        if self.parser.should_upgrade():
+            return  # the parser stops here; see `_decline_upgrade`
         size = len(self.url) + sum([len(name) + len(value) + 4 for name, value in self.headers])
         if size > self._limits.max_head:
             raise self._head_too_large()
@@ -150,6 +153,8 @@ class ClientConnection(HttpToolsProtocol):
         super().on_headers_complete()
 
     def on_message_complete(self) -> None:
+        if self._in_head:
+            return  # a declined upgrade
         self._receiving_since = None
         super().on_message_complete()
         # A large body leaves reading paused, and then nobody would see the client leave.
@@ -172,6 +177,26 @@ class ClientConnection(HttpToolsProtocol):
             self.transport.close()
         elif not self.transport.is_closing():
             self.flow.resume_reading()
+
+    def _decline_upgrade(self, rest: bytes) -> None:
+        """Go on as if the client had not offered another protocol (RFC 9110, section 7.8, lets a server do that).
+
+        The parser takes a body that follows for that other protocol, so a fresh one gets the same request without the
+        offer. Java's HTTP client, for one, offers HTTP/2 with its first request.
+        """
+        parser = cast(httptools.HttpRequestParser, self.parser)
+        if parser.get_method() == b"CONNECT":
+            self._refuse(ApiError(405, "method_not_allowed", "This server is no proxy; it does not take CONNECT."))
+            return
+        head = [parser.get_method(), b" ", self.url, b" HTTP/1.1\r\n"]
+        for name, value in self.headers:
+            if name == b"connection":
+                value = b",".join(token for token in value.split(b",") if token.strip().lower() not in _UPGRADE_TOKENS)
+            if name not in _UPGRADE_TOKENS and value:
+                head += [name, b": ", value, b"\r\n"]
+        self.parser = httptools.HttpRequestParser(self)
+        self.parser.set_dangerous_leniencies(lenient_data_after_close=True)  # as in uvicorn's constructor
+        self.data_received(b"".join((*head, b"\r\n", rest)))
 
     def _begin(self) -> float:
         if self._timer is None and not self.lost:

@@ -5,8 +5,10 @@ A raw ASGI callable. It creates no task, no timer and no log line for a request 
 
 import asyncio
 import contextlib
+import logging
 import math
 from dataclasses import dataclass
+from time import monotonic
 from typing import Any, cast
 
 import aiohttp
@@ -25,6 +27,8 @@ from glowplug.gateway.metrics import Metrics, ModelMetrics
 from glowplug.gateway.protocol import connection_of
 from glowplug.gateway.relay import relay, relay_events
 from glowplug.gateway.upstream import ask
+
+log = logging.getLogger("glowplug.gateway")
 
 # How often a request is given to engines that go away before they answer it.
 _ATTEMPTS = 3
@@ -59,7 +63,6 @@ class Proxy:
         self._config = config
         self._metrics = metrics
         self._keys = keys
-        self._clock = asyncio.get_running_loop().time
 
     async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
         """ASGI entry for one request."""
@@ -72,6 +75,9 @@ class Proxy:
             pass
         except ApiError as error:
             await exchange.fail(error)
+        except Exception:
+            log.exception("the gateway failed on %s %s", scope["method"], scope["path"])
+            await exchange.fail(ApiError(500, "internal_error", "The gateway failed; its log says how."))
         except asyncio.CancelledError:
             if not connection.lost:
                 await exchange.fail(ApiError(503, "shutting_down", "The server is shutting down."))
@@ -115,7 +121,7 @@ class Proxy:
         patience: float,
     ) -> None:
         """Wait for a replica and use it; for another one if it goes away before it answers."""
-        deadline = self._clock() + patience
+        deadline = monotonic() + patience
         waited = 0.0
         for attempt in range(1, _ATTEMPTS + 1):
             if heartbeat is not None:
@@ -131,7 +137,7 @@ class Proxy:
             except Rejected as rejected:
                 raise from_rejection(rejected) from rejected
             except ReplicaLost as lost:
-                patience = deadline - self._clock()
+                patience = deadline - monotonic()
                 if exchange.relaying or attempt == _ATTEMPTS or patience <= 0:
                     times = "" if attempt == 1 else f" Tried {attempt} times."
                     raise ApiError(
@@ -167,13 +173,13 @@ class Proxy:
         metrics: ModelMetrics,
         waited: float,
     ) -> None:
-        asked = self._clock()
+        asked = monotonic()
         answer = await ask(
             self._session, request.method, replica.address, request.target, request.headers, request.body
         )
         exchange.relaying = True
         try:
-            metrics.upstream_seconds.observe(self._clock() - asked)
+            metrics.upstream_seconds.observe(monotonic() - asked)
             if exchange.started:
                 await relay_events(answer, exchange)
             else:
