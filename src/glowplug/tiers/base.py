@@ -5,8 +5,10 @@ the same for every tier: time limits, tear-down on failure, canary, measured mem
 """
 
 import asyncio
-from collections.abc import Sequence
-from dataclasses import dataclass
+import time
+from collections.abc import Generator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, ClassVar, Protocol
 
@@ -37,6 +39,8 @@ class ExitCause:
     def __str__(self) -> str:
         if self.out_of_memory:
             return "was killed by the kernel because memory ran out"
+        if self.signal == 9:
+            return "was killed by signal 9 (by someone, or by the kernel because memory ran out)"
         if self.signal is not None:
             return f"was killed by signal {self.signal}"
         return f"exited with code {self.code}"
@@ -81,14 +85,30 @@ class Host(Protocol):
         """Ask an engine; status and parsed JSON (or text). Raises OSError or TimeoutError if there is no answer."""
         ...
 
+    async def drop_page_cache(self, files: Sequence[Path]) -> None:
+        """Take files out of the page cache, so that their memory is free. Files that are missing are ignored."""
+        ...
+
     def state_dir(self, replica_id: str) -> Path:
         """A private directory for the files of a replica."""
         ...
 
 
+@dataclass(frozen=True, slots=True)
+class Phase:
+    """One part of a wake; `name` is a phase of a cold start. `start` and `end` are times of `time.monotonic`."""
+
+    name: str
+    start: float
+    end: float
+
+
 @dataclass(slots=True)
 class Body:
-    """What exists on the machine of one replica. Owned by the transition that is running on it."""
+    """What exists on the machine of one replica. Owned by the transition that is running on it.
+
+    `phases` are those of the wake that is running, or of the last one, in the order in which they ended.
+    """
 
     replica_id: str
     model_name: str
@@ -98,6 +118,14 @@ class Body:
     port: int = 0
     tree: ProcessTree | None = None
     canary: CanaryAnswer | None = None
+    phases: list[Phase] = field(default_factory=lambda: list[Phase]())
+
+    @contextmanager
+    def phase(self, name: str) -> Generator[None, None, None]:
+        """Record how long the block takes; one that fails is not recorded."""
+        start = time.monotonic()
+        yield
+        self.phases.append(Phase(name, start, time.monotonic()))
 
     @property
     def address(self) -> str:

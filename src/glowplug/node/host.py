@@ -1,0 +1,91 @@
+"""What tiers may ask of this machine."""
+
+import asyncio
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+from urllib.parse import quote
+
+import aiohttp
+
+from glowplug.engines.base import Call, Launch
+from glowplug.node import pagecache
+from glowplug.node.ports import NoPort, PortPool, taken
+from glowplug.node.process_tree import GuardedTree
+from glowplug.node.supervisor import Supervisor
+from glowplug.tiers.base import TierError
+
+
+class LocalHost:
+    """Implements `tiers.base.Host`."""
+
+    def __init__(self, supervisor: Supervisor, ports: PortPool, state_dir: Path) -> None:
+        self._supervisor = supervisor
+        self._ports = ports
+        self._state_dir = state_dir
+        self._given: dict[str, int] = {}
+        self._session: aiohttp.ClientSession | None = None
+
+    async def spawn(self, replica_id: str, launch: Launch) -> GuardedTree:
+        """See `Host.spawn`."""
+        return await self._supervisor.spawn(replica_id, launch)
+
+    async def free_port(self, replica_id: str) -> int:
+        """See `Host.free_port`. The one it had before is given back."""
+        self.give_back_port(replica_id)
+        try:
+            port = self._ports.take()
+        except NoPort as error:
+            raise TierError(str(error)) from error
+        self._given[replica_id] = port
+        return port
+
+    def give_back_port(self, replica_id: str) -> None:
+        """The replica has no process any more."""
+        if (port := self._given.pop(replica_id, None)) is not None:
+            self._ports.give_back(port)
+
+    def port_was_taken(self, replica_id: str) -> bool:
+        """Whether somebody else listens on the port of a replica whose process has ended."""
+        port = self._given.get(replica_id)
+        return port is not None and taken(port)
+
+    async def call(self, port: int, call: Call, timeout: float) -> tuple[int, Any]:
+        """See `Host.call`."""
+        if self._session is None:
+            # A connection of its own each time: one that was kept while the engine was frozen may be past its time.
+            self._session = aiohttp.ClientSession(connector=aiohttp.TCPConnector(force_close=True, limit=0))
+        url = f"http://127.0.0.1:{port}{call.path}"
+        try:
+            async with (
+                asyncio.timeout(timeout),
+                self._session.request(call.method, url, json=call.body, allow_redirects=False) as response,
+            ):
+                return response.status, _parsed(await response.text(errors="replace"))
+        except TimeoutError:
+            raise
+        except (aiohttp.ClientError, ValueError) as error:
+            raise ConnectionError(f"{type(error).__name__}: {error}") from error
+
+    async def drop_page_cache(self, files: Sequence[Path]) -> None:
+        """See `Host.drop_page_cache`."""
+        await asyncio.to_thread(pagecache.drop, files)
+
+    def state_dir(self, replica_id: str) -> Path:
+        """See `Host.state_dir`."""
+        directory = self._state_dir / "replicas" / quote(replica_id, safe="")
+        directory.mkdir(parents=True, exist_ok=True, mode=0o700)
+        return directory
+
+    async def close(self) -> None:
+        """Close what is open to engines."""
+        if self._session is not None:
+            await self._session.close()
+
+
+def _parsed(text: str) -> Any:
+    try:
+        return json.loads(text)
+    except ValueError:
+        return text

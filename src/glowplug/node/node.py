@@ -1,0 +1,190 @@
+"""One machine that runs replicas: the node's face to the layers above."""
+
+import asyncio
+import logging
+from collections.abc import Callable, Mapping
+from pathlib import Path
+
+from glowplug.config.models import Config, ModelConfig
+from glowplug.config.resolve import start_timeout_of, tiers_of
+from glowplug.engines import registry
+from glowplug.engines.base import Engine
+from glowplug.node import memory
+from glowplug.node.host import LocalHost
+from glowplug.node.landed import Landed
+from glowplug.node.logs import LogRing
+from glowplug.node.ports import PortPool
+from glowplug.node.replica import Observers, Replica
+from glowplug.node.store import Store
+from glowplug.node.supervisor import Supervisor
+from glowplug.node.watching import Sleep
+from glowplug.scheduler.values import Resources, Tier
+from glowplug.tiers.base import Body
+from glowplug.tiers.process import STOP_GRACE
+from glowplug.tiers.registry import TRANSITIONS
+
+log = logging.getLogger(__name__)
+
+
+class Node:
+    """Carries out wakes and rests on this machine.
+
+    Everything runs in one event loop, the one in which `start` was called. `store` is the state database.
+    """
+
+    def __init__(
+        self,
+        config: Config,
+        state_dir: Path,
+        *,
+        on_exit: Callable[[str, str], None],
+        on_memory: Callable[[str, Resources], None] = lambda _replica_id, _held: None,
+        engine_of: Callable[[str], Engine] = registry.get,
+        sleep: Sleep = asyncio.sleep,
+    ) -> None:
+        """Take the state directory.
+
+        Args:
+            config: the whole configuration.
+            state_dir: where measurements and run state are kept; one server at a time.
+            on_exit: called with a replica's id and a sentence when its engine, running or parked, ended by itself and
+                its remains are cleaned up. Not called for what `wake` and `rest` report.
+            on_memory: called with a running replica's id and what it holds when that has changed.
+            engine_of: the adapter of an engine's name; raises EngineError.
+            sleep: waits between looks at running engines.
+
+        Raises:
+            StateDirError: another server works there, or it cannot be written.
+            EngineError: a model names an unknown engine.
+        """
+        self._engine_of = engine_of
+        self._observers = Observers(on_exit, on_memory)
+        self._sleep = sleep
+        self._replicas: dict[str, Replica] = {}
+        self._bases: dict[str, Tier] = {}
+        self.update(config)
+        self._supervisor = Supervisor(state_dir)
+        self._host = LocalHost(self._supervisor, PortPool(*config.node.engine_ports), state_dir)
+        self.store = Store(state_dir / "state.sqlite")
+
+    async def start(self) -> None:
+        """End what an earlier server left behind, and get ready."""
+        await self._supervisor.start()
+
+    def update(self, config: Config) -> None:
+        """Use another configuration for starts from now on. Raises EngineError."""
+        engines = {name: self._engine_of(model.engine) for name, model in config.models.items()}
+        self._config = config
+        self._engines = engines
+        for name, model in config.models.items():
+            # Fixed once known: the scheduler counts on it, even if weights come or go.
+            self._bases.setdefault(name, self._find_base(model, engines[name]))
+
+    def capacity(self) -> Resources:
+        """What the replicas of this machine may hold together."""
+        return memory.capacity(self._config.node)
+
+    def base_tier(self, model: str) -> Tier:
+        """The tier in which a replica of the model has no process: `cached`, or `cold` if weights are missing here."""
+        return self._bases[model]
+
+    def tiers(self, model: str) -> tuple[Tier, ...]:
+        """The tiers that the model may use here, warmest first, the base tier last."""
+        wanted = tiers_of(self._config, self._config.models[model])
+        closed = self.closed_tiers(model)
+        between = [
+            tier
+            for tier in Tier
+            if tier in TRANSITIONS and tier.rank < Tier.CACHED.rank and tier not in closed
+            if wanted is None or tier in wanted
+        ]
+        return (Tier.RUNNING, *between, self.base_tier(model))
+
+    def closed_tiers(self, model: str) -> Mapping[Tier, str]:
+        """The tiers that the model cannot use here, and why; of those with a process or more only if asked for."""
+        config = self._config.models[model]
+        closed = {
+            tier: f"this version of Glowplug cannot bring a replica {tier.value}"
+            for tier in tiers_of(self._config, config) or ()
+            if tier is not Tier.RUNNING and tier not in TRANSITIONS
+        }
+        for tier, transition in TRANSITIONS.items():
+            if reason := transition.closed(config, self._engines[model]):
+                closed[tier] = reason
+        return closed
+
+    async def wake(self, replica_id: str, model: str, source: Tier) -> Landed:
+        """Bring a replica to running and prove that it answers. Failures are told in the result, not raised."""
+        replica = self._replica(replica_id, model)
+        if not source.has_process:
+            replica.configure(*self._how_to_start(model))
+        landed = await replica.wake(source)
+        self._remember(model, source, Tier.RUNNING, landed)
+        if landed.cold_start is not None:
+            self.store.cold_start(model, landed.cold_start)
+        return landed
+
+    async def rest(self, replica_id: str, model: str, source: Tier, target: Tier) -> Landed:
+        """Bring a replica to a colder tier. Failures are told in the result, not raised."""
+        landed = await self._replica(replica_id, model).rest(source, target)
+        self._remember(model, source, target, landed)
+        return landed
+
+    async def check(self, replica_id: str) -> bool:
+        """Whether a running replica still gives a real answer. One that does not is ended; `on_exit` tells of it."""
+        replica = self._replicas.get(replica_id)
+        return replica is not None and await replica.check()
+
+    def abort(self, replica_id: str) -> None:
+        """Call off the transition of a replica: it is torn down, and its `wake` or `rest` returns so."""
+        if replica := self._replicas.get(replica_id):
+            replica.abort()
+
+    def forget(self, replica_id: str) -> None:
+        """The replica, which has no process, will not be used again."""
+        self._replicas.pop(replica_id, None)
+        self._supervisor.discard_ring(replica_id)
+
+    def pid(self, replica_id: str) -> int | None:
+        """The main process of a replica's engine, for display."""
+        replica = self._replicas.get(replica_id)
+        return None if replica is None or replica.body.tree is None else replica.body.tree.pid
+
+    def log(self, replica_id: str) -> LogRing:
+        """What the engines of a replica printed. Raises KeyError if it was never started."""
+        if not self._supervisor.known(replica_id):
+            raise KeyError(replica_id)
+        return self._supervisor.ring(replica_id)
+
+    async def close(self) -> None:
+        """End every process and close every file. Raises TierError if a process does not end."""
+        await asyncio.gather(*(replica.close() for replica in self._replicas.values()))
+        try:
+            await self._supervisor.close(STOP_GRACE)
+        finally:
+            await self._host.close()
+            await asyncio.to_thread(self.store.close)
+
+    def _replica(self, replica_id: str, model: str) -> Replica:
+        if replica_id not in self._replicas:
+            body = Body(replica_id, model, *self._how_to_start(model))
+            self._replicas[replica_id] = Replica(body, self._bases[model], self._host, self._observers, self._sleep)
+        return self._replicas[replica_id]
+
+    def _how_to_start(self, model: str) -> tuple[ModelConfig, Engine, float]:
+        config = self._config.models[model]
+        return config, self._engines[model], start_timeout_of(self._config, config)
+
+    def _remember(self, model: str, source: Tier, target: Tier, landed: Landed) -> None:
+        self.store.transition(
+            model,
+            source,
+            target,
+            seconds=landed.seconds,
+            ram=landed.measured.ram if landed.measured is not None else 0,
+            reason=landed.error,
+        )
+
+    @staticmethod
+    def _find_base(model: ModelConfig, engine: Engine) -> Tier:
+        return Tier.COLD if TRANSITIONS[Tier.CACHED].closed(model, engine) else Tier.CACHED

@@ -1,0 +1,103 @@
+"""A running engine as the tiers see it: its processes, its output, its end."""
+
+import asyncio
+import logging
+import os
+import signal
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+from pathlib import Path
+
+from glowplug.checkpoint import cgroups, processes
+from glowplug.checkpoint.freezer import freezer_for
+from glowplug.node.exits import OomWatch
+from glowplug.node.guardian import Guardian, Order
+from glowplug.node.logs import LogRing
+from glowplug.node.strays import end_strays
+from glowplug.tiers.base import ExitCause, TierError
+
+log = logging.getLogger(__name__)
+
+KILL_TIMEOUT = 10.0
+"""Seconds after SIGKILL until a process that is still there is reported. Only one that waits for a device or a network
+file system takes more than a moment."""
+
+
+class GuardedTree:
+    """Implements `tiers.base.ProcessTree` with a guardian process at the root."""
+
+    def __init__(self, guardian: Guardian, mark: str, ring: LogRing, oom: OomWatch) -> None:
+        self.pid = 0
+        self.cgroup: Path | None = None
+        self._guardian = guardian
+        self._mark = mark
+        self._ring = ring
+        self._first_line = ring.written
+        self._oom = oom
+        self._exited: asyncio.Future[ExitCause] = asyncio.get_running_loop().create_future()
+
+    async def start(self, order: Order, on_gone: Callable[[], None]) -> None:
+        """Start the engine. `on_gone` is called once nothing of the tree is left. Raises TierError."""
+        self._guardian.watch(self._ring.feed, self._engine_exited)
+        self._cleaning = asyncio.create_task(self._clean_up(order.cgroup, on_gone))
+        try:
+            started = await self._guardian.launch(order)
+        except BaseException:
+            self._guardian.hurry()
+            raise
+        self.pid = started.pid
+        self.cgroup = order.cgroup if started.in_cgroup else None
+
+    @property
+    def exited(self) -> "asyncio.Future[ExitCause]":
+        """See `ProcessTree.exited`."""
+        return self._exited
+
+    def pids(self) -> Sequence[int]:
+        """See `ProcessTree.pids`."""
+        if self._cleaning.done():
+            return self._cleaning.result()
+        found = processes.descendants(self._guardian.pid)
+        known = set(found)
+        if self.cgroup is not None:
+            found += [pid for pid in cgroups.members(self.cgroup) if pid not in known]
+        return [pid for pid in found if processes.alive(pid)]
+
+    def output(self) -> Sequence[str]:
+        """See `ProcessTree.output`."""
+        self._guardian.read_output()
+        return self._ring.lines(self._first_line)
+
+    async def stop(self, grace: float) -> ExitCause:
+        """See `ProcessTree.stop`. A frozen tree gets no grace: it could not use it.
+
+        Raises:
+            TierError: a process does not even end after SIGKILL.
+        """
+        if grace > 0 and not self._cleaning.done() and not freezer_for(self.pids, self.cgroup).frozen():
+            for pid in self.pids():
+                with suppress(ProcessLookupError, PermissionError):
+                    os.kill(pid, signal.SIGTERM)
+            await asyncio.wait({self._cleaning}, timeout=grace)
+        self._guardian.hurry()
+        # Cleaning up is bounded by KILL_TIMEOUT as well, once the guardian is gone.
+        done, _ = await asyncio.wait({self._cleaning}, timeout=2 * KILL_TIMEOUT)
+        if left := self._cleaning.result() if done else self.pids():
+            raise TierError(f"Processes {list(left)} of the engine do not end after SIGKILL; see the kernel log.")
+        return self._exited.result()
+
+    def _engine_exited(self, cause: ExitCause) -> None:
+        self._exited.set_result(self._oom.ended(cause, self.cgroup))
+
+    async def _clean_up(self, group: Path | None, on_gone: Callable[[], None]) -> list[int]:
+        """Wait until the guardian is gone, then see to it that nothing is left; what is left all the same."""
+        as_it_should = await self._guardian.gone()
+        self._ring.flush()
+        mark = None if as_it_should else self._mark
+        groups = [] if group is None else [group]
+        left = await asyncio.to_thread(end_strays, mark, groups, KILL_TIMEOUT)
+        if left:
+            log.error("Processes %s of an engine do not end after SIGKILL; see the kernel log", left)
+        else:
+            on_gone()
+        return left

@@ -1,0 +1,26 @@
+"""Waiting for an engine without missing its end."""
+
+import asyncio
+from collections.abc import Coroutine
+from typing import Any, TypeVar
+
+from glowplug.tiers.base import ProcessTree, TierError
+from glowplug.tiers.exit_report import exit_report
+
+T = TypeVar("T")
+
+
+async def while_alive(tree: ProcessTree, work: Coroutine[Any, Any, T]) -> T:
+    """The result of `work`, given up at once when the engine ends.
+
+    Raises:
+        TierError: the engine ended first; the text says how, and what it said.
+    """
+    task = asyncio.ensure_future(work)
+    try:
+        await asyncio.wait({task, tree.exited}, return_when=asyncio.FIRST_COMPLETED)
+        if not task.done():
+            raise TierError(exit_report(tree.exited.result(), tree.output()))
+        return task.result()
+    finally:
+        task.cancel()
