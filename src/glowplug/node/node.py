@@ -1,7 +1,6 @@
 """One machine that runs replicas: the node's face to the layers above."""
 
 import asyncio
-import logging
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
@@ -22,8 +21,6 @@ from glowplug.scheduler.values import Resources, Tier
 from glowplug.tiers.base import Body
 from glowplug.tiers.process import STOP_GRACE
 from glowplug.tiers.registry import TRANSITIONS
-
-log = logging.getLogger(__name__)
 
 
 class Node:
@@ -63,6 +60,7 @@ class Node:
         self._replicas: dict[str, Replica] = {}
         self._bases: dict[str, Tier] = {}
         self.update(config)
+        state_dir = state_dir.expanduser()
         self._supervisor = Supervisor(state_dir)
         self._host = LocalHost(self._supervisor, PortPool(*config.node.engine_ports), state_dir)
         self.store = Store(state_dir / "state.sqlite")
@@ -101,10 +99,10 @@ class Node:
         return (Tier.RUNNING, *between, self.base_tier(model))
 
     def closed_tiers(self, model: str) -> Mapping[Tier, str]:
-        """The tiers that the model cannot use here, and why; of those with a process or more only if asked for."""
+        """The tiers that the model cannot use here, and why. One that does not exist yet is named only if asked for."""
         config = self._config.models[model]
-        closed = {
-            tier: f"this version of Glowplug cannot bring a replica {tier.value}"
+        closed: dict[Tier, str] = {
+            tier: f"this version of Glowplug has no tier {tier.value} yet"
             for tier in tiers_of(self._config, config) or ()
             if tier is not Tier.RUNNING and tier not in TRANSITIONS
         }
@@ -115,6 +113,8 @@ class Node:
 
     async def wake(self, replica_id: str, model: str, source: Tier) -> Landed:
         """Bring a replica to running and prove that it answers. Failures are told in the result, not raised."""
+        if model not in self._config.models:
+            return Landed(self._bases[model], 0.0, "The model is no longer configured.", measured=Resources())
         replica = self._replica(replica_id, model)
         if not source.has_process:
             replica.configure(*self._how_to_start(model))
@@ -128,6 +128,9 @@ class Node:
         """Bring a replica to a colder tier. Failures are told in the result, not raised."""
         landed = await self._replica(replica_id, model).rest(source, target)
         self._remember(model, source, target, landed)
+        if model not in self._config.models and not landed.tier.has_process:
+            del self._replicas[replica_id]
+            self._supervisor.discard_ring(replica_id)
         return landed
 
     async def check(self, replica_id: str) -> bool:
@@ -139,11 +142,6 @@ class Node:
         """Call off the transition of a replica: it is torn down, and its `wake` or `rest` returns so."""
         if replica := self._replicas.get(replica_id):
             replica.abort()
-
-    def forget(self, replica_id: str) -> None:
-        """The replica, which has no process, will not be used again."""
-        self._replicas.pop(replica_id, None)
-        self._supervisor.discard_ring(replica_id)
 
     def pid(self, replica_id: str) -> int | None:
         """The main process of a replica's engine, for display."""
