@@ -1,6 +1,7 @@
 """The whole HTTP application: the proxy for what engines serve, Starlette for what the gateway serves itself."""
 
 import asyncio
+from collections.abc import Awaitable
 from typing import Any
 
 import aiohttp
@@ -36,12 +37,11 @@ def build_app(
     proxy = Proxy(cluster, session, config, metrics, keys)
     own = Guard(_own_routes(cluster, metrics, closing), keys)
 
-    async def app(scope: Any, receive: Any, send: Any) -> None:
+    def app(scope: Any, receive: Any, send: Any) -> Awaitable[None]:
         path: bytes = scope["raw_path"]
         if path.startswith((b"/v1/", b"/models/")) and path != b"/v1/models" and not path.startswith(b"/v1/models/"):
-            await proxy(scope, receive, send)
-        else:
-            await own(scope, receive, send)
+            return proxy(scope, receive, send)
+        return own(scope, receive, send)
 
     return app
 

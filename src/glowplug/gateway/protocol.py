@@ -48,6 +48,22 @@ class ClientConnection(HttpToolsProtocol):
         lost: the client left.
     """
 
+    # A class without them would push the instance's dict over the size up to which instances share their keys, and
+    # cost every connection 1 KiB.
+    __slots__ = (
+        "_extensions",
+        "_head_size",
+        "_idle_since",
+        "_in_head",
+        "_limits",
+        "_receiving_since",
+        "_refused",
+        "_stalled_since",
+        "_task",
+        "_timer",
+        "lost",
+    )
+
     def __init__(self, config: Config, server_state: ServerState, limits: Limits) -> None:
         super().__init__(config, server_state, app_state={})
         self.lost = False

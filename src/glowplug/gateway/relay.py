@@ -8,51 +8,59 @@ import msgspec
 from glowplug.gateway.errors import Dialect, error_from_json, sse_error
 from glowplug.gateway.exchange import Exchange
 from glowplug.gateway.headers import Header, to_client
-from glowplug.gateway.upstream import next_chunk
+from glowplug.gateway.upstream import BROKEN_OFF, lost
 
 # Answers without a body, whatever their headers say (RFC 9110, sections 15.3.5 and 15.4.5).
 _BODILESS = frozenset((204, 304))
 _LONGEST_ERROR = 64 * 1024
 
 
-async def relay(answer: aiohttp.ClientResponse, exchange: Exchange, added: Sequence[Header]) -> None:
-    """Pass head and body on, no faster than the client reads. `added` are further response headers.
+def is_event_stream(answer: aiohttp.ClientResponse) -> bool:
+    """Whether the engine answers with the stream that its client asked for."""
+    return answer.status < 300 and answer.content_type == "text/event-stream"
 
-    Raises:
-        ReplicaLost: the engine broke off in the middle.
-    """
+
+async def relay_head(answer: aiohttp.ClientResponse, exchange: Exchange, added: Sequence[Header]) -> None:
+    """Pass status and headers on, and `added` with them."""
     headers = to_client(answer.raw_headers)
     if answer.status in _BODILESS:
         headers = [item for item in headers if item[0] != b"content-length"]
     headers.extend(added)
     await exchange.start(answer.status, headers)
-    if answer.content_type == "text/event-stream" and "content-encoding" not in answer.headers:
+    if is_event_stream(answer) and "content-encoding" not in answer.headers:
         exchange.allow_error_event()
-    await _relay_body(answer, exchange)
 
 
-async def relay_events(answer: aiohttp.ClientResponse, exchange: Exchange) -> None:
-    """Pass on the events of an answer whose head the gateway had to send before; anything else becomes an error event.
+async def relay_body(answer: aiohttp.ClientResponse, exchange: Exchange) -> None:
+    """Pass the body on, no faster than the client reads.
 
     Raises:
-        ReplicaLost: the engine broke off in the middle.
+        ReplicaLost: the engine broke off before its end.
     """
-    if answer.status < 300 and answer.content_type == "text/event-stream":
-        await _relay_body(answer, exchange)
-        return
-    text = bytearray()
-    while len(text) < _LONGEST_ERROR and (chunk := await next_chunk(answer)):
-        text += chunk
-    error = error_from_json(answer.status, bytes(text))
-    document = {"type": "error", "error": error} if exchange.dialect is Dialect.ANTHROPIC else {"error": error}
-    await exchange.end(sse_error(msgspec.json.encode(document), exchange.dialect))
-
-
-async def _relay_body(answer: aiohttp.ClientResponse, exchange: Exchange) -> None:
     content = answer.content
-    while True:
-        chunk = await next_chunk(answer)
-        if content.at_eof():
-            await exchange.end(chunk)
-            return
-        await exchange.write(chunk)
+    try:
+        while True:
+            chunk = await content.readany()
+            if content.at_eof():
+                await exchange.end(chunk)
+                return
+            await exchange.write(chunk)
+    except BROKEN_OFF as error:
+        raise lost(error) from error
+
+
+async def relay_error(answer: aiohttp.ClientResponse, exchange: Exchange) -> None:
+    """Tell in an event what is no stream: the head that would have said so had to be sent before.
+
+    Raises:
+        ReplicaLost: the engine broke off before the end.
+    """
+    text = bytearray()
+    try:
+        while len(text) < _LONGEST_ERROR and (chunk := await answer.content.readany()):
+            text += chunk
+    except BROKEN_OFF as error:
+        raise lost(error) from error
+    document = error_from_json(answer.status, bytes(text))
+    shaped = {"type": "error", "error": document} if exchange.dialect is Dialect.ANTHROPIC else {"error": document}
+    await exchange.end(sse_error(msgspec.json.encode(shaped), exchange.dialect))

@@ -19,6 +19,9 @@ _MAX_HEAD = 64 * 1024
 _READ_AHEAD = 32 * 1024
 _LARGE_BODY = 1024 * 1024
 
+# What aiohttp raises when an engine cannot be reached, or closes the connection too early.
+BROKEN_OFF = (aiohttp.ClientConnectionError, aiohttp.ClientPayloadError, OSError)
+
 
 def open_session() -> aiohttp.ClientSession:
     """The session that all requests to engines share. It adds no header and changes no body."""
@@ -53,20 +56,8 @@ async def ask(
         )
     except aiohttp.ClientResponseError as error:
         raise ApiError(502, "bad_gateway", f"The engine's answer is not valid HTTP: {error.message}.") from error
-    except (aiohttp.ClientConnectionError, TimeoutError, OSError) as error:
-        raise ReplicaLost(_describe(error)) from error
-
-
-async def next_chunk(response: aiohttp.ClientResponse) -> bytes:
-    """The bytes that arrived since the last call; empty at the end.
-
-    Raises:
-        ReplicaLost: the engine broke off before the end of its answer.
-    """
-    try:
-        return await response.content.readany()
-    except (aiohttp.ClientPayloadError, aiohttp.ClientConnectionError, OSError) as error:
-        raise ReplicaLost(_describe(error)) from error
+    except BROKEN_OFF as error:
+        raise lost(error) from error
 
 
 def _payload(body: bytes) -> bytes | io.BytesIO | None:
@@ -76,9 +67,10 @@ def _payload(body: bytes) -> bytes | io.BytesIO | None:
     return body or None
 
 
-def _describe(error: BaseException) -> str:
+def lost(error: BaseException) -> ReplicaLost:
+    """What happened to the engine, as the end of a sentence."""
     if isinstance(error, aiohttp.ClientConnectorError):
-        return f"the engine cannot be reached ({error.strerror or error})"
+        return ReplicaLost(f"the engine cannot be reached ({error.strerror or error})")
     if isinstance(error, asyncio.TimeoutError):
-        return f"the engine did not accept a connection within {_CONNECT_SECONDS:g} s"
-    return "the engine closed the connection"
+        return ReplicaLost(f"the engine did not accept a connection within {_CONNECT_SECONDS:g} s")
+    return ReplicaLost("the engine closed the connection")
