@@ -101,7 +101,7 @@ async def test_two_models_that_do_not_fit_together_take_turns(tmp_path):
 
 
 async def test_a_canary_that_differs_after_parking_leads_to_a_fresh_start_for_the_same_request(tmp_path):
-    models = {"fake": fake(answers_change_at="wake", keep_alive={"running": "50ms"})}
+    models = {"fake": fake(answers_change_at="request:3", keep_alive={"running": "50ms"})}
     async with serving(tmp_path, {"models": models}) as server, server.events() as events:
         await server.ask()
         await events.tier("parked")
@@ -154,7 +154,7 @@ async def test_what_was_measured_survives_a_restart_of_the_server(tmp_path):
     [
         ("models: {m: {engine: lama.cpp}}", 'did you mean "llama.cpp"'),
         ("models: {m: {engine: llama.cpp, model: /nowhere/x.gguf}}", "/nowhere/x.gguf"),
-        ("models: {m: {engine: command, options: {run: no-such-program --port {port}}}}", "no-such-program"),
+        ("models: {m: {engine: command, options: {run: 'no-such-program --port {port}'}}}", "no-such-program"),
         ("modles: {}", 'did you mean "models"'),
     ],
 )

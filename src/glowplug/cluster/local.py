@@ -58,18 +58,18 @@ class LocalCluster:
     def __init__(
         self,
         config: Config,
-        node: Node,
         key_shares: Mapping[str, float] | None = None,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._clock = clock
+        """Take the node's state directory. Raises StateDirError."""
         self._config = config
-        self._node = node
         self._names = aliases(config)
+        self._node = Node(config, config.node.state_dir, on_exit=self._exited, on_memory=self._measured)
         costs = WakeCosts()
-        for model, tier, seconds in node.measured_wakes():
-            costs.record(model, tier, seconds)
-        self._scheduler = Scheduler(node.capacity, costs=costs, key_shares=key_shares)
+        for cost in self._node.store.costs():
+            costs.record(cost.model, cost.tier, cost.seconds)
+        self._scheduler = Scheduler(self._node.capacity(), costs=costs, key_shares=key_shares)
         self._ids = itertools.count(1)
         self._leases: dict[int, LocalLease] = {}
         self._moves: dict[str, asyncio.Task[Landed]] = {}
@@ -84,16 +84,14 @@ class LocalCluster:
     async def start(self) -> None:
         """Begin to serve: pinned models start to wake."""
         self._loop = asyncio.get_running_loop()
-        self._node.on_exit = self._exited
-        self._node.on_measured = self._measured
         await self._node.start()
         self._post(ModelsChanged(model_specs(self._config, self._node)))
 
     async def reload(self, config: Config) -> None:
         """Serve another set of models. Limits change at once; engines that must be started anew are, once idle."""
         relaunch = relaunched(self._config, config)
+        self._node.update(config)
         specs = model_specs(config, self._node)
-        self._node.configure(config)
         self._config, self._names = config, aliases(config)
         self._post(ModelsChanged(specs, relaunch))
         self._broadcast.send("reload", models=list(config.models), relaunch=sorted(relaunch))
@@ -125,7 +123,7 @@ class LocalCluster:
         """A replica of a configured model, within `timeout` seconds (None: the configured queue timeout)."""
         wait = self._config.server.queue_timeout if timeout is None else timeout
         arrival = RequestArrived(next(self._ids), model, key, self._clock() + wait)
-        self._node.arrived(model)
+        self._node.store.arrival(model)
         return LocalLease(arrival, self._post, self._leases)
 
     def names(self) -> Sequence[str]:
@@ -135,16 +133,15 @@ class LocalCluster:
     def models(self) -> Sequence[ModelView]:
         """All configured models, for display."""
         now = self._clock()
-        pids = self._node.pids()
         return [
             model_view(
                 model,
                 self._config.models[model.name],
                 self._scheduler,
                 now,
-                pids,
+                self._node.pid,
                 self._last_wakes.get(model.name),
-                self._node.closed_tiers(self._config.models[model.name]),
+                self._node.closed_tiers(model.name),
             )
             for model in self._scheduler.models
             if model.name in self._config.models
@@ -169,11 +166,12 @@ class LocalCluster:
 
     def cold_starts(self, limit: int = 100) -> Sequence[Mapping[str, Any]]:
         """Recorded cold starts, newest first."""
-        return self._node.cold_starts(limit)
+        return self._node.store.cold_starts(limit)
 
     def logs(self, replica_id: str, *, follow: bool = False) -> AsyncIterator[str]:
         """Lines an engine printed. Raises KeyError."""
-        return self._node.logs(replica_id, follow=follow)
+        ring = self._node.log(replica_id)
+        return ring.follow() if follow else _each(ring.lines())
 
     @property
     def ready(self) -> bool:
@@ -216,15 +214,10 @@ class LocalCluster:
                 pass  # `_operate` finds it among the effects
 
     async def _move(self, effect: Wake | Rest) -> Landed:
-        try:
-            if isinstance(effect, Wake):
-                landed = await self._node.wake(effect.replica_id, effect.model, effect.source)
-            else:
-                landed = await self._node.rest(effect.replica_id, effect.source, effect.target)
-        except Exception as error:
-            # The node never raises for what can be expected; a replica must not hang in its transition all the same.
-            log.exception("transition of %s failed unexpectedly", effect.replica_id)
-            landed = await self._node.abandon(effect.replica_id, f"internal error: {error!r}")
+        if isinstance(effect, Wake):
+            landed = await self._node.wake(effect.replica_id, effect.model, effect.source)
+        else:
+            landed = await self._node.rest(effect.replica_id, effect.model, effect.source, effect.target)
         self._moves.pop(effect.replica_id, None)
         if isinstance(effect, Wake):
             self._tell_wake(effect, landed)
@@ -274,8 +267,8 @@ class LocalCluster:
     def _exited(self, replica_id: str, reason: str) -> None:
         self._post(ReplicaExited(replica_id, reason))
 
-    def _measured(self, replica_id: str, tier: Tier, held: Resources) -> None:
-        self._post(MemoryMeasured(replica_id, tier, held))
+    def _measured(self, replica_id: str, held: Resources) -> None:
+        self._post(MemoryMeasured(replica_id, Tier.RUNNING, held))
 
     def _arm_timer(self) -> None:
         at = self._scheduler.next_timer()
@@ -295,3 +288,8 @@ class LocalCluster:
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
         return task
+
+
+async def _each(lines: Sequence[str]) -> AsyncIterator[str]:
+    for line in lines:
+        yield line

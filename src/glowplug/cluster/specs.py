@@ -4,32 +4,25 @@ from collections.abc import Mapping
 from typing import Protocol
 
 from glowplug.config.models import Config, ModelConfig
-from glowplug.config.resolve import keep_alive_of, min_active_of, replicas_of, tiers_of
+from glowplug.config.resolve import keep_alive_of, min_active_of, replicas_of
+from glowplug.engines import registry
 from glowplug.scheduler.values import ModelSpec, Resources, Tier
 
 
 class Machine(Protocol):
     """What a machine says about a model before it ran there."""
 
-    def open_tiers(self, model: ModelConfig) -> tuple[Tier, ...]:
-        """The tiers this model can use here, warmest first, the base tier last."""
-        ...
-
-    def declared_memory(self, model: ModelConfig) -> Resources:
-        """What a running replica is believed to hold."""
+    def tiers(self, model: str) -> tuple[Tier, ...]:
+        """The tiers this model may use here, warmest first, the base tier last."""
         ...
 
 
 def model_specs(config: Config, machine: Machine) -> list[ModelSpec]:
     """One specification per configured model, in the file's order."""
-    return [_spec(name, model, config, machine) for name, model in config.models.items()]
+    return [_spec(name, model, config, machine.tiers(name)) for name, model in config.models.items()]
 
 
-def _spec(name: str, model: ModelConfig, config: Config, machine: Machine) -> ModelSpec:
-    open_here = machine.open_tiers(model)
-    wanted = tiers_of(config, model)
-    base = open_here[-1]
-    tiers = tuple(t for t in open_here if wanted is None or t in wanted or t in (Tier.RUNNING, base))
+def _spec(name: str, model: ModelConfig, config: Config, tiers: tuple[Tier, ...]) -> ModelSpec:
     replicas = replicas_of(config, model)
     return ModelSpec(
         name=name,
@@ -40,11 +33,17 @@ def _spec(name: str, model: ModelConfig, config: Config, machine: Machine) -> Mo
         max_replicas=replicas.max,
         target_concurrency=replicas.target_concurrency,
         max_concurrency=replicas.max_concurrency,
-        declared={Tier.RUNNING: machine.declared_memory(model)},
+        declared={Tier.RUNNING: _declared(model)},
         max_queue=config.server.max_queue,
         key_share=config.server.key_share,
         min_active=min_active_of(config, model),
     )
+
+
+def _declared(model: ModelConfig) -> Resources:
+    """What a running replica is believed to hold until it is measured: as configured, else as its engine estimates."""
+    ram = registry.get(model.engine).memory(model) if model.memory == "auto" else model.memory
+    return Resources(ram=ram, gpu=model.gpu_memory)
 
 
 def aliases(config: Config) -> Mapping[str, str]:

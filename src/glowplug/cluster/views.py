@@ -1,12 +1,13 @@
 """The scheduler's state as it is shown to people and machines. Nothing decides on these copies."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from glowplug.cluster.base import ModelView, ReplicaView
 from glowplug.config.models import ModelConfig
 from glowplug.scheduler.core import Scheduler
 from glowplug.scheduler.state import Model, Replica
+from glowplug.scheduler.values import Tier
 
 
 def model_view(
@@ -14,12 +15,12 @@ def model_view(
     config: ModelConfig,
     scheduler: Scheduler,
     now: float,
-    pids: Mapping[str, int],
+    pid_of: Callable[[str], int | None],
     last_wake: Mapping[str, Any] | None,
-    closed_tiers: Mapping[str, str],
+    closed_tiers: Mapping[Tier, str],
 ) -> ModelView:
     """One model and its replicas."""
-    replicas = tuple(_replica_view(replica, scheduler, now, pids.get(replica.id)) for replica in model.replicas)
+    replicas = tuple(_replica_view(replica, scheduler, now, pid_of(replica.id)) for replica in model.replicas)
     return ModelView(
         name=model.name,
         engine=config.engine,
@@ -31,7 +32,7 @@ def model_view(
         replicas=replicas,
         last_wake=last_wake,
         quarantine={tier: q.reason for tier, q in model.quarantines.items() if q.until > now},
-        closed_tiers=closed_tiers,
+        closed_tiers={tier.value: reason for tier, reason in closed_tiers.items()},
     )
 
 

@@ -20,7 +20,7 @@ from glowplug.engines import registry
 from glowplug.engines.base import EngineError
 from glowplug.gateway.listening import CannotListen, listen
 from glowplug.gateway.server import serve
-from glowplug.node.node import Node, NodeError
+from glowplug.node.state_lock import StateDirError
 
 log = logging.getLogger("glowplug")
 
@@ -68,7 +68,7 @@ def run(path: Path, overrides: Overrides, watcher: Watcher) -> None:
         raise CannotServe(str(error)) from None
     try:
         uvloop.run(_serve(path, overrides, config, keys, listener, watcher))
-    except NodeError as error:
+    except StateDirError as error:
         raise CannotServe(str(error)) from None
     finally:
         listener.close()
@@ -97,7 +97,7 @@ async def _serve(
     watcher: Watcher,
 ) -> None:
     shares = {key.name: key.queue_share for key in (keys or {}).values() if key.queue_share is not None}
-    cluster = LocalCluster(config, Node(config), shares)
+    cluster = LocalCluster(config, shares)
     events = cluster.events()
 
     async def watch() -> None:
