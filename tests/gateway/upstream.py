@@ -54,6 +54,7 @@ class Upstream:
         self.received: list[Received] = []
         self.arrived = asyncio.Semaphore(0)
         self.connections = 0
+        self.disconnected = asyncio.Semaphore(0)
         self.handler: Handler = self.reply(answer(b'{"ok":true}', b"content-type: application/json"))
         self._tasks: set[asyncio.Task[None]] = set()
 
@@ -97,6 +98,7 @@ class Upstream:
             pass
         finally:
             self._tasks.discard(task)
+            self.disconnected.release()
             writer.close()
 
     async def _watch(self, reader: asyncio.StreamReader, request: Received) -> None:

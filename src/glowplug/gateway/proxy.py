@@ -10,22 +10,20 @@ from dataclasses import dataclass
 from time import monotonic
 from typing import Any, cast
 
-import aiohttp
-from multidict import CIMultiDict
-
 from glowplug.cluster.base import Cluster, LeasedReplica, Rejected, ReplicaLost
 from glowplug.config.models import ServerConfig
 from glowplug.gateway.auth import KeyRing
 from glowplug.gateway.body import ClientLeft, read_body
 from glowplug.gateway.destination import find, patience_of
+from glowplug.gateway.engine_connection import InvalidAnswer
+from glowplug.gateway.engine_pool import EnginePool
 from glowplug.gateway.errors import ApiError, dialect_of, from_rejection
 from glowplug.gateway.exchange import Exchange
-from glowplug.gateway.headers import to_engine
+from glowplug.gateway.headers import Header, to_engine
 from glowplug.gateway.heartbeat import Heartbeat
 from glowplug.gateway.metrics import Metrics, ModelMetrics
 from glowplug.gateway.protocol import connection_of
 from glowplug.gateway.relay import is_event_stream, relay_body, relay_error, relay_head
-from glowplug.gateway.upstream import ask
 
 log = logging.getLogger("glowplug.gateway")
 
@@ -41,8 +39,8 @@ class _Request:
 
     model: str
     method: str
-    target: str
-    headers: CIMultiDict[str]
+    target: bytes
+    headers: list[Header]
     body: bytes
     key: str
     patience: float
@@ -51,7 +49,7 @@ class _Request:
     def forget(self) -> None:
         """Let go of what was sent: an answer may take hours, and thousands of them at once must fit in memory."""
         self.body = b""
-        self.headers = CIMultiDict()
+        self.headers = []
 
 
 class Proxy:
@@ -60,13 +58,13 @@ class Proxy:
     def __init__(
         self,
         cluster: Cluster,
-        session: aiohttp.ClientSession,
+        engines: EnginePool,
         config: ServerConfig,
         metrics: Metrics,
         keys: KeyRing | None,
     ) -> None:
         self._cluster = cluster
-        self._session = session
+        self._engines = engines
         self._config = config
         self._metrics = metrics
         self._keys = keys
@@ -109,11 +107,10 @@ class Proxy:
         body = await read_body(headers, receive, self._config.max_body)
         destination = await find(self._cluster, method, scope["raw_path"], query, headers, body)
         exchange.dialect = dialect_of(destination.path)
-        path = destination.path.decode("ascii")
         return _Request(
             model=destination.model,
             method=method,
-            target=f"{path}?{query.decode('latin-1')}" if query else path,
+            target=b"%b?%b" % (destination.path, query) if query else destination.path,
             headers=to_engine(headers, with_credentials=self._keys is None),
             body=body,
             key=key,
@@ -144,6 +141,8 @@ class Proxy:
                     return
             except Rejected as rejected:
                 raise from_rejection(rejected) from rejected
+            except InvalidAnswer as error:
+                raise ApiError(502, "bad_gateway", f"The engine's answer is not valid HTTP: {error}.") from error
             except TimeoutError as error:
                 message = f"The engine did not finish within the {limit:g} s of server.request_timeout."
                 raise ApiError(504, "request_timeout", message) from error
@@ -172,9 +171,7 @@ class Proxy:
         waited: float,
     ) -> None:
         asked = monotonic()
-        answer = await ask(
-            self._session, request.method, replica.address, request.target, request.headers, request.body
-        )
+        answer = await self._engines.ask(replica.address, request.method, request.target, request.headers, request.body)
         exchange.relaying = True
         request.forget()
         try:
@@ -191,5 +188,4 @@ class Proxy:
                 return
             await relay_body(answer, exchange)
         finally:
-            # Complete answers have given their connection back; of others it is closed, so that the engine stops.
-            answer.close()
+            self._engines.give_back(replica.address, answer)
