@@ -49,6 +49,16 @@ def test_children_born_while_freezing_are_frozen_too():
             assert not tree.silent(PATIENCE)
 
 
+def test_processes_that_are_just_being_started_are_frozen_too():
+    """A shell starts programs by vfork; one that is stopped halfway keeps its parent from stopping."""
+    with running("echo ready; while :; do /bin/true; done") as tree:
+        freezer = freezer_for(tree.members, None)
+        for _ in range(100):
+            freezer.freeze(PATIENCE)
+            assert _states(tree) <= {"T", "Z"}
+            freezer.thaw(PATIENCE)
+
+
 def test_freezing_twice_and_thawing_twice_changes_nothing():
     with running(FAMILY) as tree:
         freezer = freezer_for(tree.members, None)

@@ -44,6 +44,7 @@ class SignalFreezer:
             standing = [] if running else seen
             for pid in running:
                 _send(pid, signal.SIGSTOP)
+                _release_vfork(pid)
             if time.monotonic() > deadline:
                 raise FreezeError(f"not every process of the engine stopped in time after SIGSTOP: {running or seen}")
             if any(processes.alive(pid) for pid in running):
@@ -76,6 +77,18 @@ def _stopped(pid: int) -> bool:
     """Whether no thread of the process can run: each is stopped or dead. False if the process is gone."""
     states = processes.thread_states(pid)
     return bool(states) and all(state in "TZX" for state in states)
+
+
+def _release_vfork(pid: int) -> None:
+    """Let a process finish starting another one, if that is why it does not stop.
+
+    A parent sleeps uninterruptibly from vfork(2), which shells and posix_spawn use, until its child executes a program.
+    If the child was stopped just before that, both would stay as they are for ever. The next look stops it again.
+    """
+    if "D" in processes.thread_states(pid):
+        for child in processes.children(pid):
+            if _stopped(child):
+                _send(child, signal.SIGCONT)
 
 
 def _send(pid: int, number: signal.Signals) -> None:

@@ -58,11 +58,20 @@ def descendants(root: int) -> list[int]:
     seen = {root}
     level = [root]
     while level:
-        born = [child for pid in level for child in _children(pid) if child not in seen]
+        born = [child for pid in level for child in children(pid) if child not in seen]
         level = list(dict.fromkeys(born))
         seen.update(level)
         found.extend(level)
     return found
+
+
+def children(pid: int) -> list[int]:
+    """Pids of the children of all threads of a process, dead ones included."""
+    if not _HAS_CHILDREN_FILES:
+        stats = (read_stat(other) for other in _all_pids())
+        return [stat.pid for stat in stats if stat is not None and stat.parent == pid]
+    lists = (_read(f"/proc/{pid}/task/{thread}/children") for thread in _threads(pid))
+    return [int(child) for content in lists for child in content.split()]
 
 
 def tagged(variable: str, prefix: str) -> Iterator[int]:
@@ -89,16 +98,6 @@ def _threads(pid: int) -> list[int]:
         return [int(name) for name in os.listdir(f"/proc/{pid}/task")]  # noqa: PTH208 - hot path
     except OSError:
         return []
-
-
-def _children(pid: int) -> list[int]:
-    if not _HAS_CHILDREN_FILES:
-        stats = (read_stat(other) for other in _all_pids())
-        return [stat.pid for stat in stats if stat is not None and stat.parent == pid]
-    children: list[int] = []
-    for thread in _threads(pid):
-        children.extend(int(child) for child in _read(f"/proc/{pid}/task/{thread}/children").split())
-    return children
 
 
 def _parse_stat(pid: int, line: bytes) -> ProcessStat | None:
