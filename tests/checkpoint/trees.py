@@ -53,6 +53,18 @@ if libc.vfork() == 0:
 """
 """A process in uninterruptible sleep, as it always is for a moment while it starts another one: no signal stops it."""
 
+STARTING = f"""
+exec {sys.executable} -c '
+import ctypes, os, time
+libc = ctypes.PyDLL(None)
+if libc.vfork() == 0:
+    os.write(1, b"ready\\n")
+    time.sleep(0.1)
+    os.execvp("sleep", ["sleep", "1000"])
+'
+"""
+"""The same, but the new process executes its program 0.1 s after it was born."""
+
 
 class Tree:
     """A shell script's process and its descendants; `output` is the reading end of its standard output."""
