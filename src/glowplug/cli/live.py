@@ -50,19 +50,27 @@ class LiveLines:
 
 
 def _tier_line(event: Mapping[str, Any]) -> Text:
-    origin, after, seconds, reason = event["origin"], event["after"], event["seconds"], event["reason"]
+    """`replica  from → to  seconds`; for what failed the tier it should have reached, and why it did not."""
+    origin, after, reason = event["origin"], event["after"], event["reason"]
+    wanted = _target(event["before"]) or after
     line = Text.assemble(
         _now(),
         (f"{event['replica']:<{_REPLICA_WIDTH}} ", "bold"),
         (f"{origin:>8}", STYLES.get(origin, "")),
         " → ",
-        (f"{after:<8}", STYLES.get(after, "")),
+        (f"{wanted:<8}", STYLES.get(wanted, "") if reason is None else "red"),
     )
-    if seconds is not None:
-        line.append(f" {seconds:9.3f} s")
-    if reason:
-        line.append(f"  {reason}", style="red")
+    if event["seconds"] is not None:
+        line.append(f" {event['seconds']:9.3f} s")
+    if reason is not None:
+        line.append(f"  {'failed' if wanted != after else 'ended'}, now {after}: {reason}", style="red")
     return line
+
+
+def _target(transition: str) -> str | None:
+    """Where a transition was to lead; None if the state is no transition."""
+    kind, _, tier = transition.partition(":")
+    return "running" if kind == "waking" else tier or None
 
 
 def _now() -> tuple[str, str]:

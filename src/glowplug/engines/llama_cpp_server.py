@@ -66,10 +66,7 @@ class _Server:
             xllamacpp = importlib.import_module("xllamacpp")
             self._running = xllamacpp.Server(_parameters(self._settings, xllamacpp))
         except Exception as error:
-            self.failure = (
-                f"llama.cpp could not load {_value(self._settings, 'model.path')}; its lines above say why "
-                f"({error}). If they say that the file is damaged, copy or download it again"
-            )
+            self.failure = _explain(error, _value(self._settings, "model.path"))
             self._on_failure()
 
 
@@ -110,6 +107,16 @@ def _check(settings: Sequence[Setting]) -> None:
             probe.bind(("127.0.0.1", port))
         except OSError as error:
             raise _StartError(f"port {port} cannot be used ({error.strerror}); choose another one") from error
+
+
+def _explain(error: Exception, model: object) -> str:
+    if isinstance(error, ImportError) and ".so" in str(error):
+        library = str(error).partition(":")[0]
+        return f"llama.cpp needs the system library {library}; install it (on Debian: apt-get install libgomp1)"
+    return (
+        f"llama.cpp could not load {model}; its lines above say why ({error}). "
+        "If they say that the file is damaged, copy or download it again"
+    )
 
 
 def _value(settings: Sequence[Setting], path: str) -> object:
