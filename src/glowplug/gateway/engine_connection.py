@@ -71,6 +71,11 @@ class EngineConnection(asyncio.Protocol):
         return self._ended and not self._buffer
 
     @property
+    def empty(self) -> bool:
+        """Whether `read` would have to wait."""
+        return not self._buffer and not self._ended
+
+    @property
     def reusable(self) -> bool:
         """Whether another request may be sent: the last answer is complete and the engine keeps the connection."""
         return self._ended and self._transport is not None and not self._transport.is_closing()

@@ -19,13 +19,19 @@ from uvicorn.server import ServerState
 
 from glowplug.gateway.errors import ApiError, dialect_of
 
-CONNECTION = "glowplug.connection"
+_CONNECTION = "glowplug.connection"
+_CYCLE = "glowplug.cycle"
 _UPGRADE_TOKENS = frozenset((b"upgrade", b"http2-settings"))
 
 
 def connection_of(scope: Any) -> "ClientConnection":
     """The connection that an ASGI request came in on."""
-    return scope["extensions"][CONNECTION]
+    return scope["extensions"][_CONNECTION]
+
+
+def cycle_of(scope: Any) -> Any:
+    """uvicorn's state of an ASGI request; on a connection with more requests in the pipe, of just this one."""
+    return scope["extensions"][_CYCLE]
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,7 +57,6 @@ class ClientConnection(HttpToolsProtocol):
     # A class without them would push the instance's dict over the size up to which instances share their keys, and
     # cost every connection 1 KiB.
     __slots__ = (
-        "_extensions",
         "_head_size",
         "_idle_since",
         "_in_head",
@@ -69,7 +74,6 @@ class ClientConnection(HttpToolsProtocol):
         self.lost = False
         self._limits = limits
         self._task: asyncio.Task[Any] | None = None
-        self._extensions: dict[str, Any] = {CONNECTION: self}
         self._in_head = False
         self._head_size = 0
         self._refused = False
@@ -90,12 +94,6 @@ class ClientConnection(HttpToolsProtocol):
     def unwatch(self) -> None:
         """The request that was watched is over."""
         self._task = None
-
-    def break_off(self) -> None:
-        """Close the connection so that the client can tell that the answer is not complete."""
-        cycle: Any = self.cycle
-        cycle.disconnected = True
-        self.transport.close()
 
     # What the transport calls.
 
@@ -148,7 +146,6 @@ class ClientConnection(HttpToolsProtocol):
 
     def on_message_begin(self) -> None:
         super().on_message_begin()
-        cast(Any, self.scope)["extensions"] = self._extensions
         self._in_head = True
         self._head_size = 0
         self._idle_since = None
@@ -167,6 +164,8 @@ class ClientConnection(HttpToolsProtocol):
             raise self._head_too_large()
         self._in_head = False
         super().on_headers_complete()
+        # The application has not started; it will be a task.
+        cast(Any, self.scope)["extensions"] = {_CONNECTION: self, _CYCLE: self.cycle}
 
     def on_message_complete(self) -> None:
         if self._in_head:

@@ -22,8 +22,9 @@ from glowplug.gateway.exchange import Exchange
 from glowplug.gateway.headers import Header, to_engine
 from glowplug.gateway.heartbeat import Heartbeat
 from glowplug.gateway.metrics import Metrics, ModelMetrics
-from glowplug.gateway.protocol import connection_of
+from glowplug.gateway.protocol import connection_of, cycle_of
 from glowplug.gateway.relay import is_event_stream, relay_body, relay_error, relay_head
+from glowplug.gateway.response_writer import ResponseWriter
 
 log = logging.getLogger("glowplug.gateway")
 
@@ -72,7 +73,7 @@ class Proxy:
     async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
         """ASGI entry for one request."""
         connection = connection_of(scope)
-        exchange = Exchange(send, connection, dialect_of(scope["raw_path"]))
+        exchange = Exchange(ResponseWriter(connection, cycle_of(scope), scope), dialect_of(scope["raw_path"]))
         connection.watch(cast("asyncio.Task[Any]", asyncio.current_task()))
         try:
             await self._serve(scope, receive, exchange)
@@ -182,7 +183,7 @@ class Proxy:
                     (b"x-glowplug-woke-from", replica.woke_from.value.encode()),
                     (b"x-glowplug-wait-ms", b"%d" % round(waited * 1000)),
                 )
-                await relay_head(answer, exchange, added)
+                relay_head(answer, exchange, added)
             elif not is_event_stream(answer):
                 await relay_error(answer, exchange)
                 return

@@ -9,8 +9,6 @@ from glowplug.gateway.errors import Dialect, error_from_json, sse_error
 from glowplug.gateway.exchange import Exchange
 from glowplug.gateway.headers import Header, header, to_client
 
-# Answers without a body, whatever their headers say (RFC 9110, sections 15.3.5 and 15.4.5).
-_BODILESS = frozenset((204, 304))
 _LONGEST_ERROR = 64 * 1024
 
 
@@ -20,13 +18,9 @@ def is_event_stream(answer: EngineConnection) -> bool:
     return answer.status < 300 and kind.partition(b";")[0].strip().lower() == b"text/event-stream"
 
 
-async def relay_head(answer: EngineConnection, exchange: Exchange, added: Sequence[Header]) -> None:
+def relay_head(answer: EngineConnection, exchange: Exchange, added: Sequence[Header]) -> None:
     """Pass status and headers on, and `added` with them."""
-    headers = to_client(answer.headers)
-    if answer.status in _BODILESS:
-        headers = [item for item in headers if item[0] != b"content-length"]
-    headers.extend(added)
-    await exchange.start(answer.status, headers)
+    exchange.start(answer.status, [*to_client(answer.headers), *added])
     if is_event_stream(answer) and header(answer.headers, b"content-encoding") is None:
         exchange.allow_error_event()
 
@@ -38,6 +32,8 @@ async def relay_body(answer: EngineConnection, exchange: Exchange) -> None:
         ReplicaLost: the engine broke off before its end.
         InvalidAnswer: the body is not what HTTP allows.
     """
+    if answer.empty:
+        exchange.flush()
     while True:
         chunk = await answer.read()
         if answer.complete:
