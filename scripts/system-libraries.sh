@@ -6,7 +6,7 @@ for folder in /lib /lib64 /usr/lib /usr/lib64 /usr/local/lib; do
 done
 if [ "$(id -u)" = 0 ] && command -v apt-get >/dev/null 2>&1; then
   echo "installing libgomp1, which the engine needs"
-  apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -qq -y libgomp1 >/dev/null
+  apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -qq -y -o Dpkg::Use-Pty=0 libgomp1 >/dev/null
 else
   echo "the engine needs the library libgomp.so.1; install it (on Debian: sudo apt-get install libgomp1)" >&2
   exit 1

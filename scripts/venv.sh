@@ -10,7 +10,7 @@ for python in "${PYTHON:-python3}" python3.14 python3.13 python3.12 python3.11; 
     version=$("$python" -c 'import sys; print("%d.%d" % sys.version_info[:2])')
     if [ "$(id -u)" = 0 ] && command -v apt-get >/dev/null 2>&1; then
       echo "installing python$version-venv, which this system ships separately"
-      apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -qq -y "python$version-venv" >/dev/null
+      apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -qq -y -o Dpkg::Use-Pty=0 "python$version-venv" >/dev/null
     else
       echo "Python's venv module is missing; install it with: sudo apt-get install python$version-venv" >&2
       exit 1
