@@ -1,5 +1,6 @@
 """How much memory the host has, and how much a process tree holds."""
 
+import mmap
 import re
 from collections.abc import Iterable
 from contextlib import suppress
@@ -13,7 +14,7 @@ from glowplug.scheduler.values import Resources
 AUTO_SHARE = 0.9
 """Part of the host's memory that replicas may hold with `memory: auto`; the rest is for the system and Glowplug."""
 
-_PAGE = 4096
+_PAGE = mmap.PAGESIZE
 _UNLIMITED = 1 << 60
 """Version 1 writes "no limit" as the largest multiple of the page size, about 2**63; anything so large is none."""
 

@@ -44,6 +44,7 @@ class GuardedTree:
             started = await self._guardian.launch(order)
         except BaseException:
             self._guardian.hurry()
+            await asyncio.wait({self._cleaning}, timeout=KILL_TIMEOUT)
             raise
         self.pid = started.pid
         self.cgroup = order.cgroup if started.in_cgroup else None

@@ -9,6 +9,9 @@ from glowplug.tiers.exit_report import exit_report
 
 T = TypeVar("T")
 
+_LAST_WORDS = 0.2
+"""Seconds. An engine that crashes drops its connections a moment before its end is known; the end says more."""
+
 
 async def while_alive(tree: ProcessTree, work: Coroutine[Any, Any, T]) -> T:
     """The result of `work`, given up at once when the engine ends.
@@ -19,7 +22,9 @@ async def while_alive(tree: ProcessTree, work: Coroutine[Any, Any, T]) -> T:
     task = asyncio.ensure_future(work)
     try:
         await asyncio.wait({task, tree.exited}, return_when=asyncio.FIRST_COMPLETED)
-        if not task.done():
+        if task.done() and task.exception() is not None:
+            await asyncio.wait({tree.exited}, timeout=_LAST_WORDS)
+        if tree.exited.done():
             raise TierError(exit_report(tree.exited.result(), tree.output()))
         return task.result()
     finally:
