@@ -1,6 +1,8 @@
 """The client that the gateway talks to engines with: every form that HTTP/1.1 gives an answer."""
 
 import asyncio
+import os
+import resource
 
 import pytest
 
@@ -177,3 +179,21 @@ async def test_idle_connections_are_let_go_before_engines_would_close_them(serve
     assert served.gateway._engines._idle == {}
     assert (await first.ask(post(CHAT))).status == 200
     assert upstream.connections == 3
+
+
+async def test_lack_of_file_descriptors_is_not_blamed_on_the_engine(
+    served: Served, upstream: Upstream, fleet: Fleet
+) -> None:
+    client = await served.raw()
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    spare = os.open("/dev/null", os.O_RDONLY)  # the lowest number that is free
+    resource.setrlimit(resource.RLIMIT_NOFILE, (spare, hard))
+    try:
+        got = await client.ask(post(CHAT))
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+        os.close(spare)
+    assert got.status == 503
+    assert "ulimit -n" in got.json()["error"]["message"]
+    assert [record.outcome for record in fleet.records] == ["left"]
+    assert (await client.ask(post(CHAT))).status == 200

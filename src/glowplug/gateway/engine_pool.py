@@ -1,11 +1,13 @@
 """Connections to all engines, kept open for a moment between requests. An engine's address is `http://HOST:PORT`."""
 
 import asyncio
+import errno
 from collections.abc import Iterable
 from urllib.parse import urlsplit
 
 from glowplug.cluster.base import ReplicaLost
 from glowplug.gateway.engine_connection import EngineConnection
+from glowplug.gateway.errors import ApiError
 from glowplug.gateway.headers import Header
 
 # uvicorn and cpp-httplib, under most engines, close connections that were idle for 5 s. Ours must be gone earlier, or a
@@ -13,6 +15,8 @@ from glowplug.gateway.headers import Header
 # hold none.
 _IDLE_SECONDS = 2.0
 _CONNECT_SECONDS = 10.0
+# Not the engine's fault.
+_OUT_OF_FILES = frozenset((errno.EMFILE, errno.ENFILE))
 # Methods whose requests state that their body is empty (RFC 9110, section 8.6).
 _WITH_BODY = frozenset(("POST", "PUT", "PATCH"))
 
@@ -30,12 +34,13 @@ class EnginePool:
     ) -> EngineConnection:
         """Send a request and wait for the head of the answer. The caller owns the connection until `give_back`.
 
-        A connection that turns out to have been closed in between is replaced by a fresh one, without notice: the
-        engine has not seen the request then.
+        An idle connection that turns out to be closed is replaced by a fresh one, and nobody blamed: engines close idle
+        connections when they like. If it was the request that made the engine fall, the fresh one tells.
 
         Raises:
             ReplicaLost: the engine cannot be reached, or went away before it answered.
             InvalidAnswer: it does not speak HTTP.
+            ApiError: 503, this process may open no more connections.
         """
         head = _head(address, method, target, headers, body)
         head_only = method == "HEAD"
@@ -92,6 +97,9 @@ class EnginePool:
         except TimeoutError:
             raise ReplicaLost(f"the engine did not accept a connection within {_CONNECT_SECONDS:g} s") from None
         except OSError as error:
+            if error.errno in _OUT_OF_FILES:
+                message = "The server has too many connections open; raise its limit of open files (ulimit -n)."
+                raise ApiError(503, "too_many_connections", message) from error
             raise ReplicaLost(f"the engine cannot be reached ({error.strerror})") from None
         return connection
 
