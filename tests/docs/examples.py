@@ -1,16 +1,17 @@
-"""Python examples out of the documentation, so that tests can run what users read."""
+"""Examples out of the documentation, so that tests can run what users read."""
 
 import re
 import sys
 import types
 from pathlib import Path
 
-DOCS = Path(__file__).parents[2] / "docs"
+ROOT = Path(__file__).parents[2]
+DOCS = ROOT / "docs"
 
 
-def blocks(page: str) -> dict[str, str]:
-    """The ```python blocks of a page that begin with a comment naming their file, by that file name."""
-    found = re.findall(r"```python\n# (\S+\.py)\n(.*?)```", (DOCS / page).read_text(), re.DOTALL)
+def blocks(page: str, language: str = "python") -> dict[str, str]:
+    """The blocks of a page under docs/ that begin with a comment naming their file, by that file name."""
+    found = re.findall(rf"```{language}\n# (\S+\.\w+)\n(.*?)```", (DOCS / page).read_text(), re.DOTALL)
     return dict(found)
 
 
