@@ -25,7 +25,7 @@ class Supervisor:
     """All process trees of one server.
 
     Keeps one spare guardian ready, so that starting an engine does not wait for a Python interpreter to start (about
-    20 ms of a cold start, for 8 MB of memory).
+    20 ms of a cold start, for 6 MB of memory).
     """
 
     def __init__(self, state_dir: Path) -> None:
