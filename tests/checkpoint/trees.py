@@ -75,7 +75,9 @@ class Tree:
         self.process = subprocess.Popen(["sh", "-c", script], stdout=subprocess.PIPE, start_new_session=True, bufsize=0)
         assert self.process.stdout is not None
         self.output = self.process.stdout
-        assert self.output.read(6) == b"ready\n"
+        if self.output.read(6) != b"ready\n":
+            os.killpg(self.process.pid, signal.SIGKILL)
+            raise AssertionError("the script did not get ready")
 
     def members(self) -> list[int]:
         """All living processes, the first one first."""
