@@ -30,28 +30,31 @@ async def test_an_engine_that_keeps_its_memory_stays_running(page_tests, tmp_pat
     await page_tests.test_an_engine_that_keeps_its_memory_stays_running(tmp_path)
 
 
-def test_an_engine_without_a_sleep_call_cannot_use_it(page_tests):
-    page_tests.test_an_engine_without_a_sleep_call_cannot_use_it()
+def test_an_engine_that_cannot_sleep_cannot_use_it(page_tests):
+    page_tests.test_an_engine_that_cannot_sleep_cannot_use_it()
 
 
-async def test_the_scheduler_uses_it_without_being_told_more(page_tests, tmp_path):
+async def test_the_scheduler_uses_it_and_parks_what_sleeps(page_tests, tmp_path):
     model = ModelConfig(
         engine="fake",
-        tiers=(Tier.RUNNING, Tier.ASLEEP, Tier.CACHED),
-        keep_alive={Tier.RUNNING: 0.0},
+        keep_alive={Tier.RUNNING: 0.0, Tier.ASLEEP: 0.0},
         options={"memory": "100MiB"},
     )
     cluster = LocalCluster(Config(models={"m": model}, node=NodeConfig(state_dir=tmp_path)))
     await cluster.start()
     try:
         events = cluster.events()
+        states: list[str] = []
         async with asyncio.timeout(PATIENCE):
             async with cluster.lease("m") as replica:
                 assert replica.woke_from is Tier.CACHED
             async for event in events:
-                if event["type"] == "tier" and event["after"] == "asleep":
+                if event["type"] == "tier":
+                    states.append(event["after"])
+                if states[-1:] == ["parked"]:
                     break
+            assert states[-4:] == ["resting:asleep", "asleep", "resting:parked", "parked"]
             async with cluster.lease("m") as replica:
-                assert replica.woke_from is Tier.ASLEEP
+                assert replica.woke_from is Tier.PARKED
     finally:
         await cluster.close()

@@ -90,7 +90,7 @@ async def test_an_operator_wakes_rests_and_restarts_a_model(tmp_path):
 async def test_two_models_that_do_not_fit_together_take_turns(tmp_path):
     models = {name: fake(memory="64MiB", min_active=0) for name in ("a", "b")}
     async with serving(
-        tmp_path, {"node": {"memory": "160MiB", "state_dir": str(tmp_path)}, "models": models}
+        tmp_path, {"node": {"memory": "130MiB", "state_dir": str(tmp_path)}, "models": models}
     ) as server:
         for _ in range(3):
             for name in ("a", "b"):

@@ -6,7 +6,7 @@ from pydantic import ValidationError
 
 from glowplug.config.models import ModelConfig, WarmupRequest
 from glowplug.engines.base import Call, CanaryAnswer, EngineError
-from glowplug.engines.command import Command, CommandOptions, parse_call
+from glowplug.engines.command import Command, CommandOptions, parse_step
 from glowplug.engines.weights import WORKING_SPACE
 from tests.engines.running import running
 
@@ -53,7 +53,7 @@ def test_the_environment_is_filled_in_too():
         (config("sh -c true"), "does not contain {port}"),
         (config("sh {model} {port}"), "`model:` is missing"),
         (config(cwd="/nonexistent"), "the working directory /nonexistent does not exist"),
-        (config(sleep=["POST /sleep"]), "go together"),
+        (config(rest=["POST /sleep"]), "go together"),
     ],
 )
 def test_a_mistake_is_told_before_anything_starts(model, sentence):
@@ -76,10 +76,10 @@ def test_a_program_may_be_given_relative_to_its_directory(tmp_path):
         {"run": ""},
         {"run": "serve 'a"},
         {"run": "serve", "health": "health"},
-        {"run": "serve", "sleep": ["FETCH /sleep"]},
-        {"run": "serve", "sleep": ["POST sleep"]},
+        {"run": "serve", "rest": ["GET"]},
+        {"run": "serve", "rest": ["POST sleep"]},
         {"run": "serve", "wake": ["POST /wake {"]},
-        {"run": "serve", "alive": "sometimes"},
+        {"run": "serve", "alive": "GET live"},
         {"run": "serve", "canary": "speech"},
         {"run": "serve", "runs": "x"},
     ],
@@ -90,21 +90,21 @@ def test_options_that_make_no_sense_are_refused(options):
 
 
 def test_calls_are_read_with_query_and_body():
-    assert parse_call("POST /sleep?level=1") == Call("POST", "/sleep?level=1")
-    assert parse_call('POST /wake {"tags": ["weights"]}') == Call("POST", "/wake", {"tags": ["weights"]})
+    assert parse_step("POST /sleep?level=1") == Call("POST", "/sleep?level=1")
+    assert parse_step('POST /wake {"tags": ["weights"]}') == Call("POST", "/wake", {"tags": ["weights"]})
 
 
 def test_sleep_and_wake_are_the_configured_calls():
-    model = config(sleep=["POST /pause", "POST /sleep"], wake=["POST /wake_up"])
-    assert ENGINE.sleep(model) == [Call("POST", "/pause"), Call("POST", "/sleep")]
-    assert ENGINE.wake(model) == [Call("POST", "/wake_up")]
-    assert ENGINE.sleep(config()) == []
+    model = config(rest=["POST /pause", "POST /sleep"], wake=["POST /wake_up"])
+    assert ENGINE.sleep("m", model, 1) == [Call("POST", "/pause"), Call("POST", "/sleep")]
+    assert ENGINE.wake("m", model, 1) == [Call("POST", "/wake_up")]
+    assert ENGINE.sleep("m", config(), 1) == []
 
 
 def test_liveness_is_the_health_path_unless_told_otherwise():
-    assert ENGINE.alive(config(health="/ready")) == Call("GET", "/ready")
-    assert ENGINE.alive(config(alive="GET /live")) == Call("GET", "/live")
-    assert ENGINE.alive(config(alive="off")) is None
+    assert ENGINE.alive("m", config(health="/ready"), 1) == Call("GET", "/ready")
+    assert ENGINE.alive("m", config(alive="GET /live"), 1) == Call("GET", "/live")
+    assert ENGINE.alive("m", config(alive="off"), 1) is None
 
 
 @pytest.mark.parametrize(
@@ -141,21 +141,21 @@ FAKE = [sys.executable, "-m", "glowplug.engines.fake_server", '{"port": {port}, 
     ],
 )
 def test_a_real_server_answers_every_kind_of_canary(canary, answer):
-    model = config(FAKE, canary=canary, sleep=["POST /sleep"], wake=["POST /wake_up"])
+    model = config(FAKE, canary=canary, rest=["POST /sleep"], wake=["POST /wake_up"])
     with running(ENGINE, model) as server:
         assert server.canary() == answer
-        alive = ENGINE.alive(model)
+        alive = ENGINE.alive("m", model, 1)
         assert alive is not None
         assert server.status(alive) == 200
 
 
 def test_a_real_server_sleeps_and_wakes(tmp_path):
-    model = config([*FAKE], sleep=["POST /sleep?level=2"], wake=["POST /wake_up"], cwd=str(tmp_path))
+    model = config([*FAKE], rest=["POST /sleep?level=2"], wake=["POST /wake_up"], cwd=str(tmp_path))
     with running(ENGINE, model) as server:
         before = server.canary()
-        assert [server.ask(call) for call in ENGINE.sleep(model)] == [{"status": "sleeping", "level": 2}]
+        assert [server.ask(call) for call in ENGINE.sleep("m", model, 1)] == [{"status": "sleeping", "level": 2}]
         assert server.status(ENGINE.canary("m", model)) == 503
-        assert [server.status(call) for call in ENGINE.wake(model)] == [200]
+        assert [server.status(call) for call in ENGINE.wake("m", model, 1)] == [200]
         assert server.canary() == before
         with open(f"/proc/{server.process.pid}/cmdline") as cmdline:
             words = cmdline.read().split("\0")

@@ -151,11 +151,11 @@ def test_memory_is_really_held_and_given_back_in_sleep_or_not(keeps):
     with fake(memory="64MiB", keeps_memory_asleep=keeps) as server:
         held = resident(server)
         assert held > size
-        assert server.ask(ENGINE.sleep(server.model)[0]) == {"status": "sleeping", "level": 1}
+        assert server.ask(ENGINE.sleep("fake", server.model, 1)[0]) == {"status": "sleeping", "level": 1}
         assert server.get("/is_sleeping") == {"is_sleeping": True}
         assert (held - resident(server) > size * 0.9) is not keeps
         assert server.status(ENGINE.canary("m", server.model)) == 503
-        server.ask(ENGINE.wake(server.model)[0])
+        server.ask(ENGINE.wake("fake", server.model, 1)[0])
         assert resident(server) > size
         assert server.canary().tokens == ("tok0", "tok1")
 

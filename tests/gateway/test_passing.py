@@ -1,9 +1,11 @@
 """What passes the gateway, passes byte for byte."""
 
 import asyncio
+import errno
 import gzip
 import itertools
 
+import aiohappyeyeballs
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
@@ -322,42 +324,6 @@ async def test_answers_come_while_the_engine_still_works_on_others(served: Serve
     assert (await slow.answer()).body == b"/v1/slow"
 
 
-async def test_client_of_http_1_0_gets_a_stream_that_ends_with_its_connection(
-    served: Served, upstream: Upstream
-) -> None:
-    upstream.handler = upstream.reply(SSE_HEAD + chunked(b"data: 1\n\n", b"data: 2\n\n") + b"0\r\n\r\n")
-    client = await served.raw()
-    await client.send(post(CHAT).replace(b"HTTP/1.1", b"HTTP/1.0"))
-    status, headers = await client.head()
-    assert status == 200
-    assert b"transfer-encoding" not in dict(headers)
-    assert dict(headers)[b"connection"] == b"close"
-    assert await asyncio.wait_for(client.reader.read(), WAIT) == b"data: 1\n\ndata: 2\n\n"
-
-
-async def test_client_of_http_1_0_can_tell_a_broken_stream(served: Served, upstream: Upstream) -> None:
-    async def handler(request: Received, writer: asyncio.StreamWriter) -> None:
-        writer.write(SSE_HEAD + chunked(b"half"))
-        await writer.drain()
-        writer.close()
-
-    upstream.handler = handler
-    client = await served.raw()
-    await client.send(post(CHAT).replace(b"HTTP/1.1", b"HTTP/1.0"))
-    with pytest.raises(ConnectionResetError):
-        await asyncio.wait_for(client.reader.read(), WAIT)
-
-
-async def test_head_arrives_with_the_first_part_in_one_piece(served: Served, upstream: Upstream) -> None:
-    """One read suffices for a small answer: it left the gateway in one write."""
-    client = await served.raw()
-    for _ in range(5):
-        await client.send(post(CHAT))
-        data = await asyncio.wait_for(client.reader.read(2**16), WAIT)
-        assert data.startswith(b"HTTP/1.1 200 OK\r\n")
-        assert data.endswith(b'\r\n\r\n{"ok":true}')
-
-
 async def test_broken_answer_with_requests_in_the_pipe_ends_the_connection(served: Served, upstream: Upstream) -> None:
     async def handler(request: Received, writer: asyncio.StreamWriter) -> None:
         writer.write(SSE_HEAD + chunked(b"half"))
@@ -370,3 +336,17 @@ async def test_broken_answer_with_requests_in_the_pipe_ends_the_connection(serve
     got = await client.answer()
     assert (got.body, got.complete) == (b"half", False)
     assert len(upstream.received) == 1
+
+
+async def test_running_out_of_file_descriptors_is_said_and_not_blamed_on_the_engine(
+    served: Served, fleet: Fleet, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def refuse(*arguments: object, **options: object) -> None:
+        raise OSError(errno.EMFILE, "Too many open files")
+
+    monkeypatch.setattr(aiohappyeyeballs, "start_connection", refuse)
+    client = await served.raw()
+    await client.send(post(CHAT))
+    status, _ = await client.head()
+    assert status == 503
+    assert [record.outcome for record in fleet.records] == ["left"]

@@ -92,7 +92,7 @@ async def test_a_parked_engine_comes_back_as_the_same_process(tmp_path, containm
             await park(node)
             landed = await node.wake(R, "fake", Tier.PARKED)
             assert (landed.tier, landed.error) == (Tier.RUNNING, None)
-            assert [span["phase"] for span in landed.cold_start["spans"]] == ["thaw", "canary"]
+            assert [span["phase"] for span in landed.cold_start["spans"]] == ["thaw", "wake", "canary"]
             assert landed.measured.ram > 0
             assert await _answers(landed.address) == 200
         assert node.pid(R) == pid

@@ -170,6 +170,8 @@ class LocalCluster:
 
     def logs(self, replica_id: str, *, follow: bool = False) -> AsyncIterator[str]:
         """Lines an engine printed. Raises KeyError."""
+        if not self._scheduler.knows(replica_id):
+            raise KeyError(replica_id)
         ring = self._node.log(replica_id)
         return ring.follow() if follow else _each(ring.lines())
 

@@ -43,6 +43,17 @@ class Call:
 
 
 @dataclass(frozen=True, slots=True)
+class Run:
+    """A program to run beside a running engine; exit status 0 means that it did what it was for."""
+
+    argv: Sequence[str]
+
+
+Step = Call | Run
+"""One thing to do to an engine, or to ask it."""
+
+
+@dataclass(frozen=True, slots=True)
 class CanaryAnswer:
     """Tokens of the canary and their log-probabilities, as far as the engine tells them.
 
@@ -98,16 +109,16 @@ class Engine(Protocol):
         """The configured warm-up requests, in this engine's form."""
         ...
 
-    def alive(self, model: ModelConfig) -> Call | None:
-        """A cheap call that a healthy running engine answers with 2xx, or None to trust the process alone."""
+    def alive(self, name: str, model: ModelConfig, port: int) -> Step | None:
+        """A cheap question that a healthy running engine answers (2xx, exit status 0); None to trust the process."""
         ...
 
-    def sleep(self, model: ModelConfig) -> Sequence[Call]:
-        """Calls that put the running engine to sleep, in order; empty if it cannot."""
+    def sleep(self, name: str, model: ModelConfig, port: int) -> Sequence[Step]:
+        """Steps that let the running engine give back what it can, in order; empty if it cannot."""
         ...
 
-    def wake(self, model: ModelConfig) -> Sequence[Call]:
-        """Calls that undo `sleep`, in order."""
+    def wake(self, name: str, model: ModelConfig, port: int) -> Sequence[Step]:
+        """Steps that undo `sleep`, in order."""
         ...
 
     def parkable(self, model: ModelConfig) -> str | None:

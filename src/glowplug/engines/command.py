@@ -12,7 +12,7 @@ from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Fie
 
 from glowplug.config.models import ModelConfig
 from glowplug.engines.arguments import command_line
-from glowplug.engines.base import Call, CanaryAnswer, EngineError, Launch
+from glowplug.engines.base import Call, CanaryAnswer, EngineError, Launch, Run, Step
 from glowplug.engines.openai_api import (
     chat_canary,
     chat_warmup,
@@ -25,20 +25,24 @@ from glowplug.engines.openai_api import (
 from glowplug.engines.weights import WORKING_SPACE, local_weights, total_size
 
 _PLACEHOLDER = re.compile(r"\{(port|model|name)\}")
-_CALL = re.compile(r"(?P<method>GET|POST|PUT|DELETE|PATCH) +(?P<path>/\S*)(?: +(?P<body>\S.*))?", re.DOTALL)
+_METHODS = ("GET", "POST", "PUT", "DELETE", "PATCH")
+_CALL = re.compile(rf"(?P<method>{'|'.join(_METHODS)}) +(?P<path>/\S*)(?: +(?P<body>\S.*))?", re.DOTALL)
 
 
 def _split(value: object) -> object:
     return shlex.split(value) if isinstance(value, str) else value
 
 
-def _a_call(text: str) -> str:
-    parse_call(text)
-    return text
+def parse_step(text: str) -> Step:
+    """`POST /sleep?level=1` or `POST /wake {"tags": ["weights"]}` as a call, anything else as a command line.
 
-
-def parse_call(text: str) -> Call:
-    """`POST /sleep?level=1` or `POST /wake {"tags": ["weights"]}` as a call. Raises ValueError."""
+    Raises:
+        ValueError: it begins like a call and is none, or is no command line.
+    """
+    if text.split(" ")[0] not in _METHODS:
+        if not (words := shlex.split(text)):
+            raise ValueError("an empty command line does nothing; leave it out")
+        return Run(words)
     match = _CALL.fullmatch(text.strip())
     if match is None:
         raise ValueError(f'"{text}" is not an HTTP call; write a method and a path, such as POST /sleep?level=1')
@@ -49,7 +53,12 @@ def parse_call(text: str) -> Call:
     return Call(match["method"], match["path"], body)
 
 
-HttpCall = Annotated[str, AfterValidator(_a_call)]
+def _a_step(text: str) -> str:
+    parse_step(text)
+    return text
+
+
+StepText = Annotated[str, AfterValidator(_a_step)]
 
 
 class CommandOptions(BaseModel):
@@ -69,11 +78,16 @@ class CommandOptions(BaseModel):
         default="completions",
         description="The API that readiness and wakes are checked with; off: listing the models must do.",
     )
-    alive: HttpCall | Literal["health", "off"] = Field(
-        default="health", description="HTTP call that a healthy server answers with 2xx; off: trust the process."
+    alive: StepText = Field(
+        default="health",
+        description="What a healthy server answers: an HTTP call such as GET /live, or a command line that exits "
+        "with 0; health: the health path; off: trust the process.",
     )
-    sleep: tuple[HttpCall, ...] = Field(default=(), description="HTTP calls that put the server to sleep, in order.")
-    wake: tuple[HttpCall, ...] = Field(default=(), description="HTTP calls that undo `sleep`, in order.")
+    rest: tuple[StepText, ...] = Field(
+        default=(),
+        description="HTTP calls or command lines that let the server give back what it can, before it is parked.",
+    )
+    wake: tuple[StepText, ...] = Field(default=(), description="HTTP calls or command lines that undo `rest`.")
 
 
 class Command:
@@ -95,8 +109,8 @@ class Command:
         at = str(_cwd(options) / Path(program).expanduser()) if "/" in program else program
         if shutil.which(at, path=model.env.get("PATH")) is None:
             raise EngineError(f"the program {program} was not found; install it, or give its full path in options.run")
-        if bool(options.sleep) != bool(options.wake):
-            raise EngineError("options.sleep and options.wake go together; give both or neither")
+        if bool(options.rest) != bool(options.wake):
+            raise EngineError("options.rest and options.wake go together; give both or neither")
 
     def launch(self, name: str, model: ModelConfig, port: int) -> Launch:
         """The command line with its placeholders filled in, followed by `args`."""
@@ -147,20 +161,20 @@ class Command:
             case _:
                 return completion_warmup(name, model.warmup)
 
-    def alive(self, model: ModelConfig) -> Call | None:
-        """The configured call; without one, the health path."""
+    def alive(self, name: str, model: ModelConfig, port: int) -> Step | None:
+        """The configured question; without one, the health path."""
         alive = _options(model).alive
         if alive == "off":
             return None
-        return self.health(model) if alive == "health" else parse_call(alive)
+        return self.health(model) if alive == "health" else _step(alive, name, model, port)
 
-    def sleep(self, model: ModelConfig) -> Sequence[Call]:
-        """The configured calls."""
-        return [parse_call(text) for text in _options(model).sleep]
+    def sleep(self, name: str, model: ModelConfig, port: int) -> Sequence[Step]:
+        """The configured steps."""
+        return [_step(text, name, model, port) for text in _options(model).rest]
 
-    def wake(self, model: ModelConfig) -> Sequence[Call]:
-        """The configured calls."""
-        return [parse_call(text) for text in _options(model).wake]
+    def wake(self, name: str, model: ModelConfig, port: int) -> Sequence[Step]:
+        """The configured steps."""
+        return [_step(text, name, model, port) for text in _options(model).wake]
 
     def parkable(self, model: ModelConfig) -> str | None:
         """Freezing is verified on the process tree, whatever it is."""
@@ -169,6 +183,11 @@ class Command:
 
 def _options(model: ModelConfig) -> CommandOptions:
     return CommandOptions.model_validate(model.options)
+
+
+def _step(text: str, name: str, model: ModelConfig, port: int) -> Step:
+    step = parse_step(text)
+    return Run([_fill(word, name, model, port) for word in step.argv]) if isinstance(step, Run) else step
 
 
 def _cwd(options: CommandOptions) -> Path:

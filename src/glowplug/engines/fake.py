@@ -99,15 +99,15 @@ class Fake:
         """Completions."""
         return completion_warmup(name, model.warmup)
 
-    def alive(self, model: ModelConfig) -> Call | None:
+    def alive(self, name: str, model: ModelConfig, port: int) -> Call | None:
         """The health call."""
         return Call("GET", "/health")
 
-    def sleep(self, model: ModelConfig) -> Sequence[Call]:
+    def sleep(self, name: str, model: ModelConfig, port: int) -> Sequence[Call]:
         """Frees the memory, as vLLM's sleep level 1."""
         return [Call("POST", "/sleep?level=1")]
 
-    def wake(self, model: ModelConfig) -> Sequence[Call]:
+    def wake(self, name: str, model: ModelConfig, port: int) -> Sequence[Call]:
         """Allocates the memory again."""
         return [Call("POST", "/wake_up")]
 

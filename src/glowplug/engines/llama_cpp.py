@@ -122,15 +122,15 @@ class LlamaCpp:
             return embeddings_warmup(name, model.warmup)
         return completion_warmup(name, model.warmup)
 
-    def alive(self, model: ModelConfig) -> Call | None:
+    def alive(self, name: str, model: ModelConfig, port: int) -> Call | None:
         """Answered by the HTTP threads, also while all slots are busy."""
         return Call("GET", "/health")
 
-    def sleep(self, model: ModelConfig) -> Sequence[Call]:
+    def sleep(self, name: str, model: ModelConfig, port: int) -> Sequence[Call]:
         """llama.cpp has no sleep call."""
         return ()
 
-    def wake(self, model: ModelConfig) -> Sequence[Call]:
+    def wake(self, name: str, model: ModelConfig, port: int) -> Sequence[Call]:
         """llama.cpp has no wake call."""
         return ()
 

@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import Awaitable
 from typing import Any
 
+import aiohttp
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
@@ -14,7 +15,6 @@ from glowplug.cluster.base import Cluster
 from glowplug.config.models import ServerConfig
 from glowplug.gateway.admin import Admin
 from glowplug.gateway.auth import KeyRing
-from glowplug.gateway.engine_pool import EnginePool
 from glowplug.gateway.errors import ApiError
 from glowplug.gateway.guard import Guard
 from glowplug.gateway.health import health_routes
@@ -28,13 +28,13 @@ from glowplug.gateway.status_page import status_route
 def build_app(
     cluster: Cluster,
     config: ServerConfig,
-    engines: EnginePool,
+    session: aiohttp.ClientSession,
     metrics: Metrics,
     keys: KeyRing | None,
     closing: asyncio.Event,
 ) -> Any:
     """The ASGI application. `closing` tells endless streams that the server shuts down."""
-    proxy = Proxy(cluster, engines, config, metrics, keys)
+    proxy = Proxy(cluster, session, config, metrics, keys)
     own = Guard(_own_routes(cluster, metrics, closing), keys)
 
     def app(scope: Any, receive: Any, send: Any) -> Awaitable[None]:

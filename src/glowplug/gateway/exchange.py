@@ -1,14 +1,16 @@
 """One request and how far its answer has come. Knows what an error must look like at each point."""
 
+from typing import Any
+
 from glowplug.gateway.errors import ApiError, Dialect
 from glowplug.gateway.headers import Header
-from glowplug.gateway.response_writer import ResponseWriter
+from glowplug.gateway.protocol import ClientConnection
 
 _EVENT_ENDS = (b"\n\n", b"\r\n\r\n", b"\r\r")
 
 
 class Exchange:
-    """The answer to one request.
+    """The answer to one request, written through ASGI's `send`.
 
     Attributes:
         started: the head of the answer was sent.
@@ -17,10 +19,21 @@ class Exchange:
         status: the status that was sent, or 0.
     """
 
-    __slots__ = ("_injectable", "_tail", "_writer", "dialect", "events_only", "relaying", "started", "status")
+    __slots__ = (
+        "_connection",
+        "_injectable",
+        "_send",
+        "_tail",
+        "dialect",
+        "events_only",
+        "relaying",
+        "started",
+        "status",
+    )
 
-    def __init__(self, writer: ResponseWriter, dialect: Dialect) -> None:
-        self._writer = writer
+    def __init__(self, send: Any, connection: ClientConnection, dialect: Dialect) -> None:
+        self._send = send
+        self._connection = connection
         self._tail = b""
         self._injectable = False
         self.dialect = dialect
@@ -29,20 +42,16 @@ class Exchange:
         self.relaying = False
         self.status = 0
 
-    def start(self, status: int, headers: list[Header]) -> None:
-        """Set the head, which leaves with the first part of the body or with `flush`."""
+    async def start(self, status: int, headers: list[Header]) -> None:
+        """Send the head. `status` and `headers` are the engine's."""
         self.started = True
         self.status = status
-        self._writer.start(status, headers)
+        await self._send({"type": "http.response.start", "status": status, "headers": headers})
 
-    def flush(self) -> None:
-        """Send the head without waiting for the body."""
-        self._writer.flush()
-
-    def open_events(self, model: str) -> None:
-        """Set the head of an event stream in which comments, the engine's events or an error will follow."""
+    async def open_events(self, model: str) -> None:
+        """Send the head of an event stream in which comments, the engine's events or an error will follow."""
         self.events_only = True
-        self.start(
+        await self.start(
             200,
             [
                 (b"content-type", b"text/event-stream; charset=utf-8"),
@@ -58,11 +67,11 @@ class Exchange:
     async def write(self, data: bytes) -> None:
         """Send a part of the body; returns when the client can take more."""
         self._tail = data
-        await self._writer.write(data)
+        await self._send({"type": "http.response.body", "body": data, "more_body": True})
 
     async def end(self, data: bytes = b"") -> None:
         """Send the last part of the body."""
-        await self._writer.end(data)
+        await self._send({"type": "http.response.body", "body": data, "more_body": False})
 
     async def fail(self, error: ApiError) -> None:
         """Tell the client, as clearly as is still possible.
@@ -74,11 +83,11 @@ class Exchange:
         """
         if not self.started:
             body = error.body(self.dialect)
-            self.start(error.status, error.headers(body))
+            await self.start(error.status, error.headers(body))
             await self.end(body)
         elif self.events_only and (not self._tail or self._tail.endswith(_EVENT_ENDS)):
             await self.end(error.sse_event(self.dialect))
         else:
             if self._injectable and self._tail.endswith(_EVENT_ENDS):
                 await self.write(error.sse_event(self.dialect))
-            self._writer.break_off()
+            self._connection.break_off()

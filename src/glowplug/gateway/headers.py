@@ -2,7 +2,9 @@
 
 import itertools
 import secrets
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
+
+from multidict import CIMultiDict
 
 Header = tuple[bytes, bytes]
 
@@ -27,7 +29,7 @@ _CREDENTIALS = frozenset((b"authorization", b"x-api-key"))
 _HARMLESS_CONNECTION = frozenset((b"keep-alive", b"close", b"Keep-Alive", b"Close"))
 _OURS = b"x-glowplug-"
 
-_process = secrets.token_hex(6).encode()
+_process = secrets.token_hex(6)
 _numbers = itertools.count(1)
 
 
@@ -39,47 +41,54 @@ def header(headers: Iterable[Header], name: bytes) -> bytes | None:
     return None
 
 
-def to_engine(received: Iterable[Header], *, with_credentials: bool) -> list[Header]:
+def _named_in_connection(values: Sequence[bytes]) -> frozenset[bytes]:
+    return frozenset(token.strip().lower() for value in values for token in value.split(b","))
+
+
+def to_engine(received: Iterable[Header], *, with_credentials: bool) -> CIMultiDict[str]:
     """Request headers for the engine, with a new `x-request-id` if the client sent none.
 
     Without `with_credentials` the client's API key stays here.
     """
-    headers: list[Header] = []
+    headers: CIMultiDict[str] = CIMultiDict()
+    add = headers.add
     has_id = False
     connection: list[bytes] | None = None
-    for item in received:
-        name = item[0]
+    for name, value in received:
         if name in _NOT_TO_ENGINE:
-            if name == b"connection" and item[1] not in _HARMLESS_CONNECTION:
-                connection = [*(connection or ()), item[1]]
+            if name == b"connection" and value not in _HARMLESS_CONNECTION:
+                connection = [*(connection or ()), value]
             continue
         if name.startswith(_OURS) or (not with_credentials and name in _CREDENTIALS):
             continue
-        headers.append(item)
+        # aiohttp writes headers as UTF-8; bytes that are not UTF-8 are taken for Latin-1, as RFC 9110 once had it.
+        try:
+            text = value.decode()
+        except UnicodeDecodeError:
+            text = value.decode("latin-1")
+        add(name.decode("latin-1"), text)
         if name == b"x-request-id":
             has_id = True
     if connection:
-        headers = _without(headers, connection)
+        for token in _named_in_connection(connection):
+            headers.popall(token.decode("latin-1"), None)
     if not has_id:
-        headers.append((b"x-request-id", b"%b-%x" % (_process, next(_numbers))))
+        add("x-request-id", f"{_process}-{next(_numbers):x}")
     return headers
 
 
 def to_client(received: Iterable[Header]) -> list[Header]:
-    """Response headers for the client. Names are, and stay, in lower case."""
+    """Response headers for the client, names in lower case."""
     headers: list[Header] = []
     connection: list[bytes] | None = None
-    for item in received:
-        name = item[0]
+    for raw_name, value in received:
+        name = raw_name.lower()
         if name in _NOT_TO_CLIENT:
-            if name == b"connection" and item[1] not in _HARMLESS_CONNECTION:
-                connection = [*(connection or ()), item[1]]
+            if name == b"connection" and value not in _HARMLESS_CONNECTION:
+                connection = [*(connection or ()), value]
             continue
-        headers.append(item)
-    return _without(headers, connection) if connection else headers
-
-
-def _without(headers: Iterable[Header], connection: Iterable[bytes]) -> list[Header]:
-    """Leave out what the values of `Connection` name."""
-    named = {token.strip().lower() for value in connection for token in value.split(b",")}
-    return [item for item in headers if item[0] not in named]
+        headers.append((name, value))
+    if connection:
+        named = _named_in_connection(connection)
+        headers = [(name, value) for name, value in headers if name not in named]
+    return headers

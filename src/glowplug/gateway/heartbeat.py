@@ -39,7 +39,7 @@ class Heartbeat:
 
     async def _send(self) -> None:
         if not self._exchange.started:
-            self._exchange.open_events(self._model)
+            await self._exchange.open_events(self._model)
         await self._exchange.write(self._comment)
         self._beat = None
         self.start()

@@ -19,19 +19,13 @@ from uvicorn.server import ServerState
 
 from glowplug.gateway.errors import ApiError, dialect_of
 
-_CONNECTION = "glowplug.connection"
-_CYCLE = "glowplug.cycle"
+CONNECTION = "glowplug.connection"
 _UPGRADE_TOKENS = frozenset((b"upgrade", b"http2-settings"))
 
 
 def connection_of(scope: Any) -> "ClientConnection":
     """The connection that an ASGI request came in on."""
-    return scope["extensions"][_CONNECTION]
-
-
-def cycle_of(scope: Any) -> Any:
-    """uvicorn's state of an ASGI request; on a connection with more requests in the pipe, of just this one."""
-    return scope["extensions"][_CYCLE]
+    return scope["extensions"][CONNECTION]
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,6 +51,7 @@ class ClientConnection(HttpToolsProtocol):
     # A class without them would push the instance's dict over the size up to which instances share their keys, and
     # cost every connection 1 KiB.
     __slots__ = (
+        "_extensions",
         "_head_size",
         "_idle_since",
         "_in_head",
@@ -74,6 +69,7 @@ class ClientConnection(HttpToolsProtocol):
         self.lost = False
         self._limits = limits
         self._task: asyncio.Task[Any] | None = None
+        self._extensions: dict[str, Any] = {CONNECTION: self}
         self._in_head = False
         self._head_size = 0
         self._refused = False
@@ -94,6 +90,12 @@ class ClientConnection(HttpToolsProtocol):
     def unwatch(self) -> None:
         """The request that was watched is over."""
         self._task = None
+
+    def break_off(self) -> None:
+        """Close the connection so that the client can tell that the answer is not complete."""
+        cycle: Any = self.cycle
+        cycle.disconnected = True
+        self.transport.close()
 
     # What the transport calls.
 
@@ -146,6 +148,7 @@ class ClientConnection(HttpToolsProtocol):
 
     def on_message_begin(self) -> None:
         super().on_message_begin()
+        cast(Any, self.scope)["extensions"] = self._extensions
         self._in_head = True
         self._head_size = 0
         self._idle_since = None
@@ -164,8 +167,6 @@ class ClientConnection(HttpToolsProtocol):
             raise self._head_too_large()
         self._in_head = False
         super().on_headers_complete()
-        # The application has not started; it will be a task.
-        cast(Any, self.scope)["extensions"] = {_CONNECTION: self, _CYCLE: self.cycle}
 
     def on_message_complete(self) -> None:
         if self._in_head:

@@ -10,21 +10,22 @@ from dataclasses import dataclass
 from time import monotonic
 from typing import Any, cast
 
+import aiohttp
+from multidict import CIMultiDict
+
 from glowplug.cluster.base import Cluster, LeasedReplica, Rejected, ReplicaLost
 from glowplug.config.models import ServerConfig
 from glowplug.gateway.auth import KeyRing
 from glowplug.gateway.body import ClientLeft, read_body
 from glowplug.gateway.destination import find, patience_of
-from glowplug.gateway.engine_connection import InvalidAnswer
-from glowplug.gateway.engine_pool import EnginePool
 from glowplug.gateway.errors import ApiError, dialect_of, from_rejection
 from glowplug.gateway.exchange import Exchange
-from glowplug.gateway.headers import Header, to_engine
+from glowplug.gateway.headers import to_engine
 from glowplug.gateway.heartbeat import Heartbeat
 from glowplug.gateway.metrics import Metrics, ModelMetrics
-from glowplug.gateway.protocol import connection_of, cycle_of
+from glowplug.gateway.protocol import connection_of
 from glowplug.gateway.relay import is_event_stream, relay_body, relay_error, relay_head
-from glowplug.gateway.response_writer import ResponseWriter
+from glowplug.gateway.upstream import ask
 
 log = logging.getLogger("glowplug.gateway")
 
@@ -40,8 +41,8 @@ class _Request:
 
     model: str
     method: str
-    target: bytes
-    headers: list[Header]
+    target: str
+    headers: CIMultiDict[str]
     body: bytes
     key: str
     patience: float
@@ -50,7 +51,7 @@ class _Request:
     def forget(self) -> None:
         """Let go of what was sent: an answer may take hours, and thousands of them at once must fit in memory."""
         self.body = b""
-        self.headers = []
+        self.headers = CIMultiDict()
 
 
 class Proxy:
@@ -59,13 +60,13 @@ class Proxy:
     def __init__(
         self,
         cluster: Cluster,
-        engines: EnginePool,
+        session: aiohttp.ClientSession,
         config: ServerConfig,
         metrics: Metrics,
         keys: KeyRing | None,
     ) -> None:
         self._cluster = cluster
-        self._engines = engines
+        self._session = session
         self._config = config
         self._metrics = metrics
         self._keys = keys
@@ -73,7 +74,7 @@ class Proxy:
     async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
         """ASGI entry for one request."""
         connection = connection_of(scope)
-        exchange = Exchange(ResponseWriter(connection, cycle_of(scope), scope), dialect_of(scope["raw_path"]))
+        exchange = Exchange(send, connection, dialect_of(scope["raw_path"]))
         connection.watch(cast("asyncio.Task[Any]", asyncio.current_task()))
         try:
             await self._serve(scope, receive, exchange)
@@ -108,10 +109,11 @@ class Proxy:
         body = await read_body(headers, receive, self._config.max_body)
         destination = await find(self._cluster, method, scope["raw_path"], query, headers, body)
         exchange.dialect = dialect_of(destination.path)
+        path = destination.path.decode("ascii")
         return _Request(
             model=destination.model,
             method=method,
-            target=b"%b?%b" % (destination.path, query) if query else destination.path,
+            target=f"{path}?{query.decode('latin-1')}" if query else path,
             headers=to_engine(headers, with_credentials=self._keys is None),
             body=body,
             key=key,
@@ -142,8 +144,6 @@ class Proxy:
                     return
             except Rejected as rejected:
                 raise from_rejection(rejected) from rejected
-            except InvalidAnswer as error:
-                raise ApiError(502, "bad_gateway", f"The engine's answer is not valid HTTP: {error}.") from error
             except TimeoutError as error:
                 message = f"The engine did not finish within the {limit:g} s of server.request_timeout."
                 raise ApiError(504, "request_timeout", message) from error
@@ -172,7 +172,9 @@ class Proxy:
         waited: float,
     ) -> None:
         asked = monotonic()
-        answer = await self._engines.ask(replica.address, request.method, request.target, request.headers, request.body)
+        answer = await ask(
+            self._session, request.method, replica.address, request.target, request.headers, request.body
+        )
         exchange.relaying = True
         request.forget()
         try:
@@ -183,10 +185,11 @@ class Proxy:
                     (b"x-glowplug-woke-from", replica.woke_from.value.encode()),
                     (b"x-glowplug-wait-ms", b"%d" % round(waited * 1000)),
                 )
-                relay_head(answer, exchange, added)
+                await relay_head(answer, exchange, added)
             elif not is_event_stream(answer):
                 await relay_error(answer, exchange)
                 return
             await relay_body(answer, exchange)
         finally:
-            self._engines.give_back(replica.address, answer)
+            # Complete answers have given their connection back; of others it is closed, so that the engine stops.
+            answer.close()

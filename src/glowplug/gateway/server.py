@@ -11,11 +11,11 @@ from glowplug.cluster.base import Cluster
 from glowplug.config.models import ServerConfig
 from glowplug.gateway.app import build_app
 from glowplug.gateway.auth import KeyRing, NamedKey
-from glowplug.gateway.engine_pool import EnginePool
 from glowplug.gateway.http_server import HttpServer
 from glowplug.gateway.listening import url_of
 from glowplug.gateway.metrics import Metrics
 from glowplug.gateway.process import prepare_process
+from glowplug.gateway.upstream import open_session
 
 log = logging.getLogger("glowplug.gateway")
 
@@ -50,10 +50,10 @@ class Gateway:
 
     async def start(self, listener: socket.socket) -> None:
         """Begin to accept requests. Needs a cluster that has started."""
-        self._engines = EnginePool()
+        self._session = open_session()
         metrics = Metrics(self._cluster)
         self._following = asyncio.create_task(metrics.follow())
-        app = build_app(self._cluster, self._config, self._engines, metrics, self._keys, self._closing)
+        app = build_app(self._cluster, self._config, self._session, metrics, self._keys, self._closing)
         self._server = HttpServer(app, self._config)
         await self._server.start(listener)
 
@@ -66,7 +66,7 @@ class Gateway:
         """Wait up to `timeout` seconds for requests that run, then cut off the rest."""
         await self._server.finish(timeout)
         self._following.cancel()
-        self._engines.close()
+        await self._session.close()
 
 
 async def serve(

@@ -68,6 +68,21 @@ class LocalHost:
         except (aiohttp.ClientError, ValueError) as error:
             raise ConnectionError(f"{type(error).__name__}: {error}") from error
 
+    async def run(self, argv: Sequence[str], timeout: float) -> tuple[int, str]:
+        """See `Host.run`."""
+        process = await asyncio.create_subprocess_exec(
+            *argv, stdin=asyncio.subprocess.DEVNULL, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.STDOUT
+        )
+        try:
+            async with asyncio.timeout(timeout):
+                output, _ = await process.communicate()
+        except BaseException:
+            process.kill()
+            await process.wait()
+            raise
+        assert process.returncode is not None
+        return process.returncode, output.decode(errors="replace").strip()
+
     async def drop_page_cache(self, files: Sequence[Path]) -> None:
         """See `Host.drop_page_cache`."""
         await asyncio.to_thread(pagecache.drop, files)

@@ -193,7 +193,7 @@ class Replica:
                 if last_try or not await self._lost_its_port():
                     raise
                 self.body.phases.clear()
-        self._held = await measure(self._tree())
+        self._held = await measure(self._tree(), self.body.model.gpu_memory)
         self._weights_cached = await looking
 
     async def _lost_its_port(self) -> bool:
@@ -214,7 +214,7 @@ class Replica:
         await TRANSITIONS[target].rest(self.body, source, self._host)
         if tree.exited.done():
             raise TierError(exit_report(tree.exited.result(), tree.output()))
-        self._held = await measure(tree)
+        self._held = await measure(tree, self.body.model.gpu_memory)
 
     def _tree(self) -> ProcessTree:
         if self.body.tree is None:
@@ -241,7 +241,9 @@ class Replica:
         ends: set[asyncio.Future[str]] = {ended, trouble}
         if tier is Tier.RUNNING:
             silent = asyncio.create_task(until_silent(self.body, self._host, self._sleep))
-            beside += [silent, asyncio.create_task(report_memory(tree, self._held, self._tell_memory, self._sleep))]
+            gpu = self.body.model.gpu_memory
+            memory = report_memory(tree, gpu, self._held, self._tell_memory, self._sleep)
+            beside += [silent, asyncio.create_task(memory)]
             ends.add(silent)
         try:
             done, _ = await asyncio.wait(ends, return_when=asyncio.FIRST_COMPLETED)

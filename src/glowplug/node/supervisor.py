@@ -67,10 +67,6 @@ class Supervisor:
         """What the engines of a replica printed, over all its starts."""
         return self._rings.setdefault(replica_id, LogRing())
 
-    def known(self, replica_id: str) -> bool:
-        """Whether the replica was ever started."""
-        return replica_id in self._rings
-
     def discard_ring(self, replica_id: str) -> None:
         """The replica will not come back: its followers end."""
         if ring := self._rings.pop(replica_id, None):

@@ -2,12 +2,13 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable
-from http import HTTPStatus
+from dataclasses import replace
 
 from glowplug.node.memory import tree_memory
 from glowplug.scheduler.values import Resources
 from glowplug.tiers.base import Body, Host, ProcessTree
 from glowplug.tiers.exit_report import exit_report
+from glowplug.tiers.steps import ask
 
 Sleep = Callable[[float], Awaitable[None]]
 
@@ -32,34 +33,33 @@ async def until_ended(tree: ProcessTree) -> str:
 
 async def until_silent(body: Body, host: Host, sleep: Sleep) -> str:
     """Wait until a running engine stops answering; never returns for one that cannot be asked."""
-    call = body.engine.alive(body.model)
-    if call is None:
+    question = body.engine.alive(body.model_name, body.model, body.port)
+    if question is None:
         await asyncio.get_running_loop().create_future()
         raise AssertionError  # nobody completes that future
     failures = 0
     while failures < ALIVE_FAILURES:
         await sleep(ALIVE_INTERVAL)
-        try:
-            status, _ = await host.call(body.port, call, ALIVE_TIMEOUT)
-        except (OSError, TimeoutError):
-            status = 0
-        answered = HTTPStatus.OK <= status < HTTPStatus.MULTIPLE_CHOICES
-        failures = 0 if answered else failures + 1
+        trouble = await ask(question, body.port, host, ALIVE_TIMEOUT)
+        failures = 0 if trouble is None else failures + 1
     return "The engine stopped answering."
 
 
 async def report_memory(
-    tree: ProcessTree, known: Resources | None, tell: Callable[[Resources], None], sleep: Sleep
+    tree: ProcessTree, gpu: int, known: Resources | None, tell: Callable[[Resources], None], sleep: Sleep
 ) -> None:
     """Measure from time to time and tell of changes; runs until it is cancelled."""
     while True:
         await sleep(MEMORY_INTERVAL)
-        held = await measure(tree)
+        held = await measure(tree, gpu)
         if known is None or abs(held.ram - known.ram) > MEMORY_CHANGE * known.ram:
             known = held
             tell(held)
 
 
-async def measure(tree: ProcessTree) -> Resources:
-    """What the tree holds now. Reading takes the kernel some milliseconds per gigabyte, so a thread waits for it."""
-    return await asyncio.to_thread(lambda: tree_memory(tree.pids()))
+async def measure(tree: ProcessTree, gpu: int) -> Resources:
+    """What the tree holds now: RAM as measured, GPU memory, which nothing here measures, as declared (`gpu` bytes).
+
+    Reading takes the kernel some milliseconds per gigabyte, so a thread waits for it.
+    """
+    return replace(await asyncio.to_thread(lambda: tree_memory(tree.pids())), gpu=gpu)

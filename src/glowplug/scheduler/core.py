@@ -95,6 +95,10 @@ class Scheduler:
         """Memory that replicas may hold."""
         return self._fleet.ledger.capacity
 
+    def knows(self, replica_id: str) -> bool:
+        """Whether there is such a replica (still)."""
+        return replica_id in self._fleet.replicas
+
     def charged(self, replica_id: str) -> Resources:
         """Memory that one replica is charged for, for display only."""
         return self._fleet.ledger.charged(replica_id)

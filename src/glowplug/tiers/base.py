@@ -85,6 +85,10 @@ class Host(Protocol):
         """Ask an engine; status and parsed JSON (or text). Raises OSError or TimeoutError if there is no answer."""
         ...
 
+    async def run(self, argv: Sequence[str], timeout: float) -> tuple[int, str]:
+        """Run a program to its end; exit status and output. Raises OSError if it cannot start, TimeoutError."""
+        ...
+
     async def drop_page_cache(self, files: Sequence[Path]) -> None:
         """Take files out of the page cache, so that their memory is free. Files that are missing are ignored."""
         ...
