@@ -67,6 +67,7 @@ async def stream(server: Server, model: str, until: str) -> str:
     return read
 
 
+@pytest.mark.slow
 async def test_the_fakes_do_what_their_comments_say(ci_server):
     status, answer, headers = await ci_server.ask("gpt-4o-mini")
     assert status == 200

@@ -13,6 +13,7 @@ from tests.e2e.server import PATIENCE, fake, serving
 PAGE = "../README.md"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("program", ["hello.py", "stream.py"])
 async def test_a_first_conversation(program, tmp_path):
     async with serving(tmp_path, {"models": {"smollm2": fake(tokens=5)}}) as server:
