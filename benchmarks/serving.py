@@ -33,7 +33,7 @@ class Serving:
 
 @contextmanager
 def serving(models: dict[str, Any], cores: str = "0,1", **server: Any) -> Iterator[Serving]:
-    """`glowplug serve` with these models on these cores, which its engines inherit, with a state directory of its own."""
+    """`glowplug serve` with these models on these cores, which its engines inherit, and a new state directory."""
     with tempfile.TemporaryDirectory() as folder:
         config = Path(folder) / "glowplug.yaml"
         settings = {"server": server, "node": {"state_dir": folder}, "models": models}

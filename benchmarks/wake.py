@@ -1,4 +1,4 @@
-"""How much later the first token of the real model comes if the model was parked, and how a cold model meets a crowd."""
+"""How much later the first token comes if the model was parked, and how a cold model meets a crowd."""
 
 import asyncio
 import json

@@ -7,8 +7,6 @@ from typing import cast
 
 from benchmarks.load.requests import request_bytes
 
-_OPEN_AT_ONCE = 100
-
 
 @dataclass(frozen=True)
 class IdleResult:
@@ -41,18 +39,24 @@ class _Holder(asyncio.Protocol):
 
 
 async def hold_streams(
-    host: str, port: int, streams: int, seconds: float, memory: Callable[[], int], path: str = "/v1/idle"
+    host: str,
+    port: int,
+    streams: int,
+    seconds: float,
+    memory: Callable[[], int],
+    path: str = "/v1/idle",
+    at_once: int = 100,
 ) -> IdleResult:
-    """Open `streams` streams, keep them for `seconds`, and compare `memory()` before and at the end."""
+    """Open `streams` streams, `at_once` at a time, keep them for `seconds`, and compare `memory()` before and after."""
     loop = asyncio.get_running_loop()
-    request = request_bytes(f"{host}:{port}", path=path)
+    request = request_bytes(f"{host}:{port}", path=path, stream=True)
     before = memory()
     holders: list[_Holder] = []
     opened = 0
     while len(holders) < streams:
         batch = [
             (await loop.create_connection(lambda: _Holder(request), host, port))[1]
-            for _ in range(min(_OPEN_AT_ONCE, streams - len(holders)))
+            for _ in range(min(at_once, streams - len(holders)))
         ]
         holders += batch
         opened += sum(await asyncio.gather(*(holder.opened for holder in batch)))

@@ -12,9 +12,11 @@ from typing import cast
 from benchmarks.load.processes import percentile
 
 
-def request_bytes(host: str, size: int = 850, model: str = "bench", path: str = "/v1/chat/completions") -> bytes:
+def request_bytes(
+    host: str, size: int = 850, model: str = "bench", path: str = "/v1/chat/completions", *, stream: bool = False
+) -> bytes:
     """A POST whose JSON body has exactly `size` bytes, with the headers that an SDK sends."""
-    empty = {"model": model, "messages": [{"role": "user", "content": ""}], "max_tokens": 64}
+    empty = {"model": model, "messages": [{"role": "user", "content": ""}], "max_tokens": 64, "stream": stream}
     bare = len(json.dumps(empty))
     body = json.dumps({**empty, "messages": [{"role": "user", "content": "x" * (size - bare)}]}).encode()
     head = (
