@@ -82,6 +82,7 @@ async def test_client_that_does_not_finish_its_head_gets_408(serve: Serve, fleet
     await client.send(b"POST /v1/x HTTP/1.1\r\nhost: ")
     got = await client.answer()
     assert got.status == 408
+    assert got.json()["error"]["code"] == "client_timeout"  # `request_timeout` is the engine's
     assert await client.at_end()
 
 

@@ -231,7 +231,7 @@ class ClientConnection(HttpToolsProtocol):
         elif oldest == self._stalled_since or self.transport.is_closing():
             self.transport.abort()
         elif oldest == receiving:
-            self._refuse(ApiError(408, "request_timeout", "The request was not sent completely in time."))
+            self._refuse(ApiError(408, "client_timeout", "The request was not sent completely in time."))
         else:
             self.transport.close()
             self._idle_since = self._begin()  # bounds the wait for the client to read what is left
