@@ -201,6 +201,12 @@ def test_a_rate_is_kept_and_all_tokens_come():
         assert answer["usage"]["completion_tokens"] == 10
 
 
+def test_a_rate_of_0_holds_streams_and_nothing_else_so_that_the_engine_can_wake():
+    with fake(tokens_per_second=0) as server:
+        assert len(server.canary().tokens) == 2
+        assert server.post("/v1/chat/completions", messages=[])["usage"]["completion_tokens"] == 16
+
+
 async def test_idle_streams_are_held_open_until_the_client_leaves():
     body = b'{"prompt": "x", "stream": true}'
     request = b"POST /v1/completions HTTP/1.1\r\nhost: x\r\ncontent-length: %d\r\n\r\n%s" % (len(body), body)

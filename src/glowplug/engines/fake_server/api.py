@@ -84,9 +84,10 @@ class Api:
         made = generation(body, self._record.requests, self._behaviour.tokens, self._record.answers_changed)
         if body.get("stream"):
             return self._working(self._stream(connection, shape, made))
-        if self._behaviour.tokens_per_second is None:
+        rate = self._behaviour.tokens_per_second
+        if not rate:
             return _json(shape.whole(made))
-        return self._working(self._answer_later(connection, shape, made))
+        return self._working(self._answer_later(connection, shape, made, made.count / rate))
 
     async def _working(self, work: Awaitable[None]) -> None:
         self._record.open += 1
@@ -98,8 +99,8 @@ class Api:
         finally:
             self._record.open -= 1
 
-    async def _answer_later(self, connection: Connection, shape: Shape, made: Generation) -> None:
-        await self._wait_for_token(asyncio.get_running_loop().time(), made.count)
+    async def _answer_later(self, connection: Connection, shape: Shape, made: Generation, seconds: float) -> None:
+        await asyncio.sleep(seconds)
         connection.write(_json(shape.whole(made)))
 
     async def _stream(self, connection: Connection, shape: Shape, made: Generation) -> None:
