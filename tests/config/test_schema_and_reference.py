@@ -65,6 +65,16 @@ def test_the_schema_takes_the_example():
     jsonschema.validate(yaml.safe_load(EXAMPLE.read_text()), schema, jsonschema.Draft202012Validator)
 
 
+@pytest.mark.parametrize(
+    ("run", "good"),
+    [("serve {port}", True), (["serve", "{port}"], True), ("", False), ([], False), (3, False), ([3], False)],
+)
+def test_a_command_may_be_a_line_or_its_words(run, good):
+    schema = json_schema(registry.options())
+    file = {"models": {"m": {"engine": "command", "options": {"run": run}}}}
+    assert jsonschema.Draft202012Validator(schema).is_valid(file) is good
+
+
 def test_the_schema_is_json_with_dialect_and_title():
     schema = json.loads(json.dumps(json_schema(registry.options()), allow_nan=False))
     assert schema["$schema"] == "https://json-schema.org/draft/2020-12/schema"

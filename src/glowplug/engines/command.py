@@ -58,6 +58,8 @@ def _a_step(text: str) -> str:
     return text
 
 
+Line = Annotated[str, Field(min_length=1)]
+Words = Annotated[tuple[str, ...], Field(min_length=1)]
 StepText = Annotated[str, AfterValidator(_a_step)]
 
 
@@ -66,8 +68,7 @@ class CommandOptions(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    run: Annotated[tuple[str, ...], BeforeValidator(_split)] = Field(
-        min_length=1,
+    run: Annotated[Words, BeforeValidator(_split, json_schema_input_type=Line | Words)] = Field(
         description="The command line, or its words. {port}, {model} and {name} are filled in; no shell is involved.",
     )
     cwd: Path | None = Field(default=None, description="Working directory of the server.")
