@@ -186,7 +186,7 @@ async def test_a_reload_keeps_what_did_not_change_starts_anew_what_did_and_ends_
             await cluster.wake(name)
         pids = {name: view(cluster, name).replicas[0].pid for name in before}
         events = cluster.events()
-        await cluster.reload(configure(tmp_path, after))
+        await cluster.reload(configure(tmp_path, after), {})
         rested = set()
         async for event in events:
             if event["type"] == "tier" and event["after"] == "cached":

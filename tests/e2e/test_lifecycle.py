@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 import yaml
 
+from glowplug.config.apikeys import add_key
 from tests.e2e.server import PATIENCE, alive, begin, fake, serving
 
 pytestmark = pytest.mark.slow
@@ -69,6 +70,39 @@ async def test_ctrl_c_lets_a_running_request_finish_and_leaves_no_process(tmp_pa
         assert rest.endswith(b"data: [DONE]\n\n")
         assert await server.stop() == 0
         assert not alive(pid)
+
+
+async def test_ctrl_c_while_a_model_wakes_does_not_wait_for_the_wake(tmp_path):
+    models = {"fake": fake(phases=[{"phase": "weights_load", "seconds": "5m"}])}
+    async with serving(tmp_path, {"models": models}) as server, server.events() as events:
+        asking = asyncio.create_task(server.ask())
+        await events.tier("waking:cached")
+        assert await server.stop() == 0
+        status, answer, _ = await asking
+        assert status == 503
+        assert "shutting down" in answer["error"]["message"]
+
+
+async def test_sighup_lets_new_keys_in_and_old_ones_out_and_names_what_needs_a_restart(tmp_path):
+    keys = tmp_path / "keys.yaml"
+    old = add_key(keys, "old")
+    settings = {"server": {"api_keys_file": str(keys)}, "models": {"fake": fake()}}
+    async with serving(tmp_path, settings) as server:
+
+        async def status(key: str) -> int:
+            headers = {"Authorization": f"Bearer {key}"}
+            async with server.session.get(f"{server.url}/v1/models", headers=headers) as response:
+                return response.status
+
+        assert await status(old) == 200
+        keys.unlink()
+        new = add_key(keys, "new")
+        document = yaml.safe_load(server.config.read_text())
+        document["server"]["max_body"] = "1MiB"
+        server.config.write_text(yaml.safe_dump(document))
+        os.kill(server.pid, signal.SIGHUP)
+        await server.printed("server.max_body")
+        assert (await status(old), await status(new)) == (401, 200)
 
 
 async def test_an_operator_wakes_rests_and_restarts_a_model(tmp_path):

@@ -9,7 +9,7 @@ import pytest
 import uvloop
 
 from glowplug.config.models import ServerConfig
-from glowplug.gateway.auth import NamedKey
+from glowplug.gateway.auth import KeyRing, NamedKey
 from glowplug.gateway.listening import listen, url_of
 from glowplug.gateway.protocol import ClientConnection
 from glowplug.gateway.server import Gateway
@@ -81,7 +81,7 @@ async def serve(fleet: Fleet) -> AsyncIterator[Serve]:
     running: list[Served] = []
 
     async def start(keys: Mapping[bytes, NamedKey] | None = None, **settings: Any) -> Served:
-        gateway = Gateway(fleet, ServerConfig(**settings), keys)
+        gateway = Gateway(fleet, ServerConfig(**settings), None if keys is None else KeyRing(keys))
         listener = listen("127.0.0.1", 0)
         url = url_of(listener)
         await gateway.start(listener)

@@ -9,7 +9,7 @@ import pytest
 from glowplug.checkpoint.cgroups import Hierarchy
 from glowplug.config.models import NodeConfig
 from glowplug.node import memory
-from glowplug.scheduler.values import Resources
+from glowplug.scheduler.values import UNLIMITED, Resources
 from tests.checkpoint.trees import running
 
 MIB = 1024**2
@@ -70,9 +70,9 @@ def test_this_machine_has_memory():
     assert 0 < here.available <= here.total
 
 
-def test_auto_is_nine_tenths_and_gpus_count_only_if_configured():
+def test_auto_is_nine_tenths_and_gpu_memory_is_limited_only_if_configured():
     node = NodeConfig()
-    assert memory.capacity(node) == Resources(int(memory.host_memory().total * 0.9), 0, node.disk)
+    assert memory.capacity(node) == Resources(int(memory.host_memory().total * 0.9), UNLIMITED, node.disk)
     node = NodeConfig.model_validate({"memory": "4GiB", "gpu_memory": "80GiB", "disk": "1GiB"})
     assert memory.capacity(node) == Resources(4 * GIB, 80 * GIB, GIB)
 

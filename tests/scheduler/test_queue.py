@@ -6,6 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from glowplug.scheduler.effects import RejectKind
+from glowplug.scheduler.events import ModelsChanged
 from glowplug.scheduler.queue import FairQueue, Waiting
 from tests.scheduler.world import R, World, spec
 
@@ -76,6 +77,12 @@ def test_a_key_with_a_share_of_its_own_is_held_to_that():
     world = World(spec(max_queue=4, key_share=0.5), key_shares={"small": 0.25})
     assert [world.ask(key="small") in world.rejects for _ in range(2)] == [False, True]
     assert [world.ask(key="other") in world.rejects for _ in range(3)] == [False, False, True]
+
+
+def test_shares_of_keys_can_change_while_the_server_runs():
+    world = World(spec(max_queue=4), key_shares={"small": 0.25})
+    world.send(ModelsChanged([spec(max_queue=4)], key_shares={"small": 0.5}))
+    assert [world.ask(key="small") in world.rejects for _ in range(3)] == [False, False, True]
 
 
 def test_a_request_whose_deadline_passes_in_the_queue_is_told_so_and_the_others_stay():

@@ -141,12 +141,23 @@ def test_a_drain_lets_running_requests_finish_refuses_the_rest_and_says_when_all
     assert world.rejects[world.ask()].kind is RejectKind.SHUTTING_DOWN
     assert world.pending["parked-0"].target is C
     assert "m-0" not in world.pending
-    world.finish("cold-0")  # its wake was under way
+    world.finish("cold-0")  # its wake was under way, and came through all the same
     world.finish("cold-0")
     world.finish("parked-0")
     world.end(running)
     assert not world.drained
     world.finish("m-0")
+    assert world.drained == 1
+
+
+def test_a_drain_calls_off_wakes_that_nobody_waits_for_any_more_once():
+    world = World(spec(), spec("other"))
+    world.ask()
+    world.send(DrainAsked())
+    world.pass_time(1)
+    world.send(DrainAsked())
+    assert world.aborted == ["m-0"]
+    world.fail(reason="called off")
     assert world.drained == 1
 
 

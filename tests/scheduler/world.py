@@ -4,7 +4,7 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 
 from glowplug.scheduler.core import Scheduler
-from glowplug.scheduler.effects import Check, Drained, Effect, Grant, Refused, Reject, Rest, TierChanged, Wake
+from glowplug.scheduler.effects import Abort, Check, Drained, Effect, Grant, Refused, Reject, Rest, TierChanged, Wake
 from glowplug.scheduler.events import (
     Event,
     ModelsChanged,
@@ -53,6 +53,7 @@ class World:
         self.answers: Counter[int] = Counter()
         self.wakes: list[Wake] = []
         self.rests: list[Rest] = []
+        self.aborted: list[str] = []
         self.checks: list[str] = []
         self.refused: list[str] = []
         self.changes: list[TierChanged] = []
@@ -75,6 +76,8 @@ class World:
                     assert effect.replica_id not in self.pending, "two transitions on one replica"
                     self.pending[effect.replica_id] = effect
                     (self.wakes if isinstance(effect, Wake) else self.rests).append(effect)  # type: ignore[arg-type]
+                case Abort():
+                    self.aborted.append(effect.replica_id)
                 case Check():
                     self.checks.append(effect.replica_id)
                 case Refused():

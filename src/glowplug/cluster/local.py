@@ -22,6 +22,7 @@ from glowplug.node.node import Landed, Node
 from glowplug.scheduler.core import Scheduler
 from glowplug.scheduler.costs import WakeCosts
 from glowplug.scheduler.effects import (
+    Abort,
     Check,
     Drained,
     Effect,
@@ -87,13 +88,13 @@ class LocalCluster:
         await self._node.start()
         self._post(ModelsChanged(model_specs(self._config, self._node)))
 
-    async def reload(self, config: Config) -> None:
+    async def reload(self, config: Config, key_shares: Mapping[str, float]) -> None:
         """Serve another set of models. Limits change at once; engines that must be started anew are, once idle."""
         relaunch = relaunched(self._config, config)
         self._node.update(config)
         specs = model_specs(config, self._node)
         self._config, self._names = config, aliases(config)
-        self._post(ModelsChanged(specs, relaunch))
+        self._post(ModelsChanged(specs, relaunch, key_shares))
         self._broadcast.send("reload", models=list(config.models), relaunch=sorted(relaunch))
 
     async def drain(self, timeout: float) -> None:
@@ -197,6 +198,8 @@ class LocalCluster:
                     lease.resolve(effect)
             case Wake() | Rest():
                 self._moves[effect.replica_id] = self._run(self._move(effect))
+            case Abort():
+                self._node.abort(effect.replica_id)
             case Check():
                 self._run(self._check(effect.replica_id))
             case TierChanged():

@@ -24,6 +24,10 @@ class KeyRing:
     """The configured keys, by the SHA-256 digest of each."""
 
     def __init__(self, keys: Mapping[bytes, NamedKey]) -> None:
+        self.replace(keys)
+
+    def replace(self, keys: Mapping[bytes, NamedKey]) -> None:
+        """Let in who has one of these keys, and nobody else, from now on."""
         self._keys = tuple((digest, key.name) for digest, key in keys.items())
 
     def name_of(self, headers: Iterable[Header]) -> str:

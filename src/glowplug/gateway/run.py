@@ -18,6 +18,7 @@ from glowplug.config.loader import load
 from glowplug.config.models import Config
 from glowplug.engines import registry
 from glowplug.engines.base import EngineError
+from glowplug.gateway.auth import KeyRing
 from glowplug.gateway.listening import CannotListen, listen
 from glowplug.gateway.server import serve
 from glowplug.node.state_lock import StateDirError
@@ -54,28 +55,40 @@ class Overrides:
         )
 
 
+@dataclass(frozen=True, slots=True)
+class Setup:
+    """What the files say: the configuration, and the API keys by digest if there are any."""
+
+    config: Config
+    keys: Mapping[bytes, KeyEntry] | None
+
+    @property
+    def key_shares(self) -> Mapping[str, float]:
+        """The parts of a queue that keys with a share of their own may fill, by the key's name."""
+        return {key.name: key.queue_share for key in (self.keys or {}).values() if key.queue_share is not None}
+
+
 def run(path: Path, overrides: Overrides, watcher: Watcher) -> None:
-    """Serve until SIGINT or SIGTERM. SIGHUP reads the file again.
+    """Serve until SIGINT or SIGTERM. SIGHUP reads the file and the API keys again.
 
     Raises:
         CannotServe: the file, a model, the port or the state directory cannot be used.
     """
     try:
-        config = _read(path, overrides)
-        keys = None if config.server.api_keys_file is None else load_keys(config.server.api_keys_file)
-        listener = listen(config.server.host, config.server.port)
+        setup = _read(path, overrides)
+        listener = listen(setup.config.server.host, setup.config.server.port)
     except (ConfigError, CannotListen) as error:
         raise CannotServe(str(error)) from None
     try:
-        uvloop.run(_serve(path, overrides, config, keys, listener, watcher))
+        uvloop.run(_serve(path, overrides, setup, listener, watcher))
     except StateDirError as error:
         raise CannotServe(str(error)) from None
     finally:
         listener.close()
 
 
-def _read(path: Path, overrides: Overrides) -> Config:
-    """The configuration, with every model checked by its engine."""
+def _read(path: Path, overrides: Overrides) -> Setup:
+    """The files, with every model checked by its engine. Raises ConfigError, CannotServe."""
     config = load(path, registry.options())
     problems: list[str] = []
     for name, model in config.models.items():
@@ -85,19 +98,13 @@ def _read(path: Path, overrides: Overrides) -> Config:
             problems.append(f"{path}: model {name!r}: {error}")
     if problems:
         raise CannotServe("\n".join(problems))
-    return overrides.apply(config)
+    keys = None if config.server.api_keys_file is None else load_keys(config.server.api_keys_file)
+    return Setup(overrides.apply(config), keys)
 
 
-async def _serve(
-    path: Path,
-    overrides: Overrides,
-    config: Config,
-    keys: Mapping[bytes, KeyEntry] | None,
-    listener: socket.socket,
-    watcher: Watcher,
-) -> None:
-    shares = {key.name: key.queue_share for key in (keys or {}).values() if key.queue_share is not None}
-    cluster = LocalCluster(config, shares)
+async def _serve(path: Path, overrides: Overrides, setup: Setup, listener: socket.socket, watcher: Watcher) -> None:
+    cluster = LocalCluster(setup.config, setup.key_shares)
+    ring = None if setup.keys is None else KeyRing(setup.keys)
     events = cluster.events()
 
     async def watch() -> None:
@@ -106,9 +113,15 @@ async def _serve(
 
     async def reload() -> None:
         try:
-            await cluster.reload(_read(path, overrides))
+            new = _read(path, overrides)
         except (ConfigError, CannotServe) as error:
             log.error("the configuration was not changed:\n%s", error)
+            return
+        if ring is not None and new.keys is not None:
+            ring.replace(new.keys)
+        await cluster.reload(new.config, new.key_shares)
+        if left := _needs_a_restart(setup.config, new.config):
+            log.warning("these settings take effect when the server is started again: %s", ", ".join(left))
 
     reloads: set[asyncio.Task[None]] = set()
 
@@ -119,5 +132,18 @@ async def _serve(
 
     asyncio.get_running_loop().add_signal_handler(signal.SIGHUP, hang_up)
     watching = asyncio.create_task(watch())
-    await serve(config.server, cluster, listener, keys, lambda url: watcher.ready(url, config))
+    await serve(setup.config.server, cluster, listener, ring, lambda url: watcher.ready(url, setup.config))
     await watching
+
+
+_TAKEN_OVER = frozenset(("server.max_queue", "server.key_share"))
+
+
+def _needs_a_restart(running: Config, read: Config) -> list[str]:
+    """The settings of the server and the node that differ from what runs and cannot change while it does."""
+    return [
+        name
+        for section in ("server", "node")
+        for field, value in getattr(running, section)
+        if (name := f"{section}.{field}") not in _TAKEN_OVER and getattr(getattr(read, section), field) != value
+    ]

@@ -4,13 +4,13 @@ import asyncio
 import logging
 import signal
 import socket
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from typing import Protocol
 
 from glowplug.cluster.base import Cluster
 from glowplug.config.models import ServerConfig
 from glowplug.gateway.app import build_app
-from glowplug.gateway.auth import KeyRing, NamedKey
+from glowplug.gateway.auth import KeyRing
 from glowplug.gateway.http_server import HttpServer
 from glowplug.gateway.listening import url_of
 from glowplug.gateway.metrics import Metrics
@@ -42,10 +42,10 @@ class ManagedCluster(Cluster, Protocol):
 class Gateway:
     """The HTTP side of one cluster."""
 
-    def __init__(self, cluster: Cluster, config: ServerConfig, keys: Mapping[bytes, NamedKey] | None) -> None:
+    def __init__(self, cluster: Cluster, config: ServerConfig, keys: KeyRing | None) -> None:
         self._cluster = cluster
         self._config = config
-        self._keys = KeyRing(keys) if keys is not None else None
+        self._keys = keys
         self._closing = asyncio.Event()
 
     async def start(self, listener: socket.socket) -> None:
@@ -73,7 +73,7 @@ async def serve(
     config: ServerConfig,
     cluster: ManagedCluster,
     listener: socket.socket,
-    keys: Mapping[bytes, NamedKey] | None,
+    keys: KeyRing | None,
     ready: Callable[[str], None],
 ) -> None:
     """Serve `cluster` on `listener` until SIGINT or SIGTERM; `ready` is called with the URL once requests are taken.

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from glowplug.checkpoint import cgroups
 from glowplug.config.models import NodeConfig
-from glowplug.scheduler.values import Resources
+from glowplug.scheduler.values import UNLIMITED, Resources
 
 AUTO_SHARE = 0.9
 """Part of the host's memory that replicas may hold with `memory: auto`; the rest is for the system and Glowplug."""
@@ -43,9 +43,10 @@ def host_memory(proc: Path = Path("/proc"), groups: Iterable[cgroups.Hierarchy] 
 
 
 def capacity(node: NodeConfig) -> Resources:
-    """What the replicas of this node may hold together. GPU memory is only known if it is configured."""
+    """What the replicas of this node may hold together. GPU memory is limited only if that is configured: nothing here
+    can tell how much there is."""
     ram = int(host_memory().total * AUTO_SHARE) if node.memory == "auto" else node.memory
-    return Resources(ram=ram, gpu=0 if node.gpu_memory == "auto" else node.gpu_memory, disk=node.disk)
+    return Resources(ram=ram, gpu=UNLIMITED if node.gpu_memory == "auto" else node.gpu_memory, disk=node.disk)
 
 
 def tree_memory(pids: Iterable[int]) -> Resources:

@@ -42,7 +42,10 @@ class Supervisor:
         """End what an earlier server left behind, and get ready."""
         self._prepare_spare()
         if self._hierarchy is None:
-            log.info("Cgroups cannot be written here; engines are frozen by signals and found by their parents instead")
+            log.warning(
+                "Cgroups cannot be written here, so engines are frozen by signals and found by their parents instead; "
+                "under systemd, Delegate=yes gives each engine a cgroup"
+            )
         for replica_id in await asyncio.to_thread(self._runs.sweep):
             log.warning("Ended the engine of %s that an earlier server left behind", replica_id)
 

@@ -171,6 +171,8 @@ class Scheduler:
         fleet = self._fleet
         if event.capacity is not None:
             fleet.ledger.capacity = event.capacity
+        if event.key_shares is not None:
+            fleet.key_shares = event.key_shares
         specs = {spec.name: spec for spec in event.models}
         for model in fleet.models.values():
             if model.name not in specs and not model.gone:
@@ -262,6 +264,8 @@ class Scheduler:
         for replica in model.replicas:
             if replica.idle and replica.tier.has_process:
                 self._moves.rest(replica, model.spec.base, now)
+            elif replica.transition is not None and replica.transition.is_wake:
+                self._moves.call_off(replica)
         self._end_drain()
 
     def _end_drain(self) -> None:

@@ -66,6 +66,13 @@ class Rest:
 
 
 @dataclass(frozen=True, slots=True)
+class Abort:
+    """Nobody wants the wake of this replica any more: end it. `TransitionEnded` still reports where that led."""
+
+    replica_id: str
+
+
+@dataclass(frozen=True, slots=True)
 class Check:
     """A request was lost on this replica: ask it for a real answer; report `ReplicaChecked` or `ReplicaExited`."""
 
@@ -100,4 +107,4 @@ class Drained:
     """After `DrainAsked`: no request and no process is left."""
 
 
-Effect = Grant | Reject | Wake | Rest | Check | Refused | TierChanged | Drained
+Effect = Grant | Reject | Wake | Rest | Abort | Check | Refused | TierChanged | Drained

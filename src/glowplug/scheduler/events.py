@@ -1,6 +1,6 @@
 """What can happen to the scheduler. Every change of its state is the answer to one of these."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from enum import Enum
 
@@ -103,11 +103,12 @@ class ModelsChanged:
     """The configuration was read (again). Models that are gone are drained.
 
     `relaunch` names models whose engine must be started anew to follow the change: their replicas take no further
-    requests and are ended once idle.
+    requests and are ended once idle. `key_shares` replaces the parts of the queue that single API keys may fill.
     """
 
     models: Sequence[ModelSpec]
     relaunch: frozenset[str] = frozenset()
+    key_shares: Mapping[str, float] | None = None
     capacity: Resources | None = None
 
 

@@ -1,12 +1,12 @@
 """Wakes and rests: which replica, whether there is room, who makes room, and what a failure leads to."""
 
 from glowplug.scheduler.admission import Admission
-from glowplug.scheduler.effects import RejectKind, Rest, TierChanged, Wake
+from glowplug.scheduler.effects import Abort, RejectKind, Rest, TierChanged, Wake
 from glowplug.scheduler.events import ReplicaExited, TransitionEnded
 from glowplug.scheduler.fleet import Fleet
 from glowplug.scheduler.policies.base import Eviction, Idle
 from glowplug.scheduler.state import Model, Quarantine, Replica, Transition
-from glowplug.scheduler.values import Attempt, Resources, Tier
+from glowplug.scheduler.values import UNLIMITED, Attempt, Resources, Tier
 
 
 class Moves:
@@ -48,6 +48,12 @@ class Moves:
         """Begin the rest of an idle replica."""
         self._begin(replica, target, now)
 
+    def call_off(self, replica: Replica) -> None:
+        """End a wake that nobody wants any more; once."""
+        if replica.transition is not None and not replica.called_off:
+            replica.called_off = True
+            self._fleet.out.append(Abort(replica.id))
+
     def rest_idle(self, model: Model, now: float) -> None:
         """Rest what was idle for long enough, and arm a timer for what was not."""
         fleet = self._fleet
@@ -85,7 +91,7 @@ class Moves:
             return None
         model = fleet.models[replica.model]
         done, before = replica.transition, replica.state
-        replica.transition = None
+        replica.transition, replica.called_off = None, False
         self._settle_in(model, replica, event.landed, now, event.measured)
         fleet.out.append(
             TierChanged(
@@ -213,8 +219,7 @@ class Moves:
         model.quarantines[model.spec.base] = Quarantine(model.failures, now + closed, attempt.reason)
         self._fleet.timers.arm(model.name, now + closed)
         if not self._others_may_serve(model):
-            tried = "; ".join(f"{a.tier}: {a.reason}" for a in model.tried)
-            message = f"model {model.name!r} could not be woken; tried {tried}"
+            message = f"model {model.name!r} could not be woken"
             self._admission.reject_all(model, RejectKind.WAKE_FAILED, message, retry_after=closed)
             model.tried.clear()
 
@@ -282,7 +287,6 @@ class Moves:
 
 
 def _show(amount: Resources) -> str:
-    parts = [
-        f"{value / 2**30:.2f} GiB {name}" for value, name in ((amount.ram, "RAM"), (amount.gpu, "GPU memory")) if value
-    ]
+    kinds = ((amount.ram, "RAM"), (amount.gpu, "GPU memory"))
+    parts = [f"{value / 2**30:.2f} GiB {name}" for value, name in kinds if 0 < value < UNLIMITED]
     return " and ".join(parts) or "nothing"

@@ -41,6 +41,7 @@ class Replica:
     served: bool = False
     suspect: bool = False
     stale: bool = False
+    called_off: bool = False
 
     @property
     def state(self) -> str:

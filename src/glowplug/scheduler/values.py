@@ -5,6 +5,8 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 
 FOREVER = float("inf")
+UNLIMITED = 1 << 62
+"""More bytes than there are: the capacity of what is not accounted for."""
 
 
 class Tier(StrEnum):
