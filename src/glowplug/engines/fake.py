@@ -52,7 +52,7 @@ class FakeOptions(BaseModel):
     tokens: int = Field(default=16, ge=1, description="Tokens of an answer, if the request allows as many.")
     tokens_per_second: Annotated[float, Field(ge=0)] | None = Field(
         default=None,
-        description="Speed; without it as fast as possible. At 0 no token of a stream ever comes, and all else at once.",
+        description="Speed; without it as fast as possible. At 0 no token of a stream ever comes; all else at once.",
     )
     memory: Size = Field(default=0, description="Memory to hold, really allocated and touched.")
     keeps_memory_asleep: bool = Field(default=False, description="Whether /sleep fails to free that memory.")
