@@ -18,6 +18,25 @@ def test_the_example_is_right(glowplug, tmp_path):
     assert (result.exit_code, result.stdout) == (0, f"{file} is right: 2 models\n")
 
 
+def test_models_that_cannot_start_here_are_noted_and_the_file_is_right_all_the_same(glowplug, tmp_path):
+    file = tmp_path / "glowplug.yaml"
+    file.write_text(
+        "models:\n"
+        "  good: {engine: fake}\n"
+        "  no-file: {engine: llama.cpp, model: /nonexistent/m.gguf}\n"
+        "  no-program: {engine: command, options: {run: 'no-such-program {port}'}}\n"
+    )
+    result = glowplug("config", "check", str(file))
+    assert (result.exit_code, result.stdout) == (0, f"{file} is right: 3 models\n")
+    first, second = result.stderr.splitlines()
+    assert first.startswith("note: model 'no-file' cannot start on this machine: ")
+    assert "/nonexistent/m.gguf" in first
+    assert second == (
+        "note: model 'no-program' cannot start on this machine: "
+        "the program no-such-program was not found; install it, or give its full path in options.run"
+    )
+
+
 def test_a_wrong_file_is_told_line_by_line(glowplug, tmp_path):
     file = tmp_path / "glowplug.yaml"
     file.write_text("models:\n  m: {engine: fak}\n  n: {engine: fake, pin: 3}\n")
@@ -34,7 +53,8 @@ def test_the_file_of_this_folder_is_checked_by_default(glowplug, tmp_path, monke
     monkeypatch.chdir(tmp_path)
     assert "glowplug.yaml: there is no such file; write one" in glowplug("config", "check").stderr
     (tmp_path / "glowplug.yaml").write_text(GOOD)
-    assert glowplug("config", "check").stdout == "glowplug.yaml is right: 1 model\n"
+    result = glowplug("config", "check")
+    assert (result.stdout, result.stderr) == ("glowplug.yaml is right: 1 model\n", "")
 
 
 def test_the_schema_takes_the_example(glowplug):

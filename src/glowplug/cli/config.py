@@ -13,10 +13,14 @@ def config() -> None:
 @config.command()
 @click.argument("file", type=click.Path(path_type=Path), default=Path("glowplug.yaml"))
 def check(file: Path) -> None:
-    """Name everything that is wrong in FILE (by default glowplug.yaml), by line and column."""
+    """Name everything that is wrong in FILE (by default glowplug.yaml), by line and column.
+
+    A file can be right and meant for another machine, so models that could not start on this one are only noted.
+    """
     from glowplug.config.errors import ConfigError
     from glowplug.config.loader import load
     from glowplug.engines import registry
+    from glowplug.engines.base import EngineError
 
     try:
         loaded = load(file, registry.options())
@@ -25,6 +29,11 @@ def check(file: Path) -> None:
         raise SystemExit(1) from None
     count = len(loaded.models)
     click.echo(f"{file} is right: {count} {'model' if count == 1 else 'models'}")
+    for name, model in loaded.models.items():
+        try:
+            registry.get(model.engine).check(model)
+        except EngineError as error:
+            click.echo(f"note: model {name!r} cannot start on this machine: {error}", err=True)
 
 
 @config.command()
