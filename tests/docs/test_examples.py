@@ -23,7 +23,9 @@ SERVICE = ROOT / "examples" / "glowplug.service"
 def test_config_check_finds_nothing_wrong(file, monkeypatch):
     monkeypatch.delenv("GLOWPLUG_MODEL", raising=False)
     result = CliRunner().invoke(main, ["config", "check", str(file)])
-    assert (result.exit_code, result.stderr) == (0, "")
+    assert result.exit_code == 0
+    # vLLM, for one, need not be installed where the tests run.
+    assert all("cannot start on this machine" in line for line in result.stderr.splitlines())
 
 
 @pytest.mark.parametrize("file", EXAMPLES, ids=lambda file: file.stem)
