@@ -1,7 +1,9 @@
 """What tiers may ask of this machine."""
 
 import asyncio
+import errno
 import json
+import os
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -66,7 +68,7 @@ class LocalHost:
         except TimeoutError:
             raise
         except (aiohttp.ClientError, ValueError) as error:
-            raise ConnectionError(f"{type(error).__name__}: {error}") from error
+            raise ConnectionError(_failure(error)) from error
 
     async def run(self, argv: Sequence[str], timeout: float) -> tuple[int, str]:
         """See `Host.run`."""
@@ -97,6 +99,17 @@ class LocalHost:
         """Close what is open to engines."""
         if self._session is not None:
             await self._session.close()
+
+
+def _failure(error: aiohttp.ClientError | ValueError) -> str:
+    """Why there is no answer, as the end of a sentence."""
+    if isinstance(error, aiohttp.ClientConnectorError):
+        if error.errno == errno.ECONNREFUSED:
+            return "the engine refused the connection"
+        return f"the engine cannot be reached ({os.strerror(error.errno or 0)})"
+    if isinstance(error, aiohttp.ClientConnectionError | aiohttp.ClientPayloadError):
+        return "the engine closed the connection"
+    return "the engine's answer is not valid HTTP"
 
 
 def _parsed(text: str) -> Any:
