@@ -47,6 +47,7 @@ from glowplug.scheduler.events import (
     TimerFired,
     TransitionEnded,
 )
+from glowplug.scheduler.policies.registry import POLICIES
 from glowplug.scheduler.values import Resources, Tier
 
 T = TypeVar("T")
@@ -70,7 +71,7 @@ class LocalCluster:
         costs = WakeCosts()
         for cost in self._node.store.costs():
             costs.record(cost.model, cost.tier, cost.seconds)
-        self._scheduler = Scheduler(self._node.capacity(), costs=costs, key_shares=key_shares)
+        self._scheduler = Scheduler(self._node.capacity(), POLICIES["fixed"](), costs, key_shares=key_shares)
         self._ids = itertools.count(1)
         self._leases: dict[int, LocalLease] = {}
         self._moves: dict[str, asyncio.Task[Landed]] = {}
