@@ -2,6 +2,7 @@
 
 import pytest
 
+from glowplug.config.resolve import replicas_of
 from glowplug.config.suggest import remedy
 
 
@@ -85,6 +86,38 @@ def test_defaults_may_name_more_tiers_than_one_model_uses(load_text):
     load_text("defaults: {keep_alive: {parked: 1h}}\nmodels: {m: {engine: vllm, tiers: [running, cold]}}")
 
 
-def test_replicas_are_checked_together_with_the_defaults(complaints):
-    text = "defaults: {replicas: {min: 2, max: 2}}\nmodels: {m: {engine: vllm, replicas: {max: 1}}}"
-    assert complaints(text) == ["2:28: with the defaults, replicas.min (2) is larger than replicas.max (1); give both"]
+def test_a_model_may_give_one_limit_of_its_replicas_and_leave_the_other_to_the_defaults(load_text):
+    config = load_text("defaults: {replicas: {max: 4}}\nmodels: {m: {engine: vllm, replicas: {min: 2}}}")
+    replicas = replicas_of(config, config.models["m"])
+    assert (replicas.min, replicas.max) == (2, 4)
+
+
+@pytest.mark.parametrize(
+    ("defaults", "model", "expected"),
+    [
+        (
+            "{min: 2, max: 2}",
+            "{max: 1}",
+            ["2:28: with the defaults, replicas.min (2) is larger than replicas.max (1); give both"],
+        ),
+        (
+            "{max: 4}",
+            "{min: 5}",
+            ["2:28: with the defaults, replicas.min (5) is larger than replicas.max (4); give both"],
+        ),
+        ("{}", "{min: 2}", ["2:28: with the defaults, replicas.min (2) is larger than replicas.max (1); give both"]),
+        ("{max: 4}", "{min: 3, max: 2}", ["2:28: replicas.min (3) is larger than replicas.max (2); raise max"]),
+        ("{min: 2}", "{target_concurrency: 3}", ["1:12: replicas.min (2) is larger than replicas.max (1)"]),
+    ],
+)
+def test_replicas_are_checked_together_with_the_defaults(complaints, defaults, model, expected):
+    text = f"defaults: {{replicas: {defaults}}}\nmodels: {{m: {{engine: vllm, replicas: {model}}}}}"
+    assert complaints(text) == expected
+
+
+def test_another_mistake_does_not_hide_limits_that_contradict_each_other(complaints):
+    text = "models:\n  m: {engine: vllm, replicas: {min: 3, max: 2}, pin: 3}"
+    assert complaints(text) == [
+        "2:21: replicas.min (3) is larger than replicas.max (2); raise max",
+        '2:54: "pin" must be true or false, not 3',
+    ]

@@ -76,6 +76,11 @@ def test_a_model_goes_before_the_defaults_tier_by_tier_and_key_by_key():
     assert (min_active_of(*settled), start_timeout_of(*settled)) == (0, 1)
 
 
+def test_a_model_can_lift_a_limit_of_the_defaults():
+    settled = settle({"replicas": {"max_concurrency": None}}, {"replicas": {"max_concurrency": 9}})
+    assert replicas_of(*settled).max_concurrency is None
+
+
 def test_auto_in_a_model_takes_no_notice_of_the_defaults():
     settled = settle(
         {"keep_alive": "auto", "tiers": "auto"}, {"keep_alive": {"running": 7}, "tiers": ["running", "cold"]}

@@ -5,6 +5,7 @@ from collections.abc import Iterator, Mapping
 from pydantic import BaseModel
 
 from glowplug.config.document import Document, Place, Plain
+from glowplug.config.models import ReplicasConfig
 from glowplug.config.suggest import remedy
 from glowplug.config.validation import validate
 from glowplug.scheduler.values import Tier
@@ -26,6 +27,7 @@ def check(document: Document, engines: Mapping[str, type[BaseModel]]) -> None:
         _check_engine(document, place, model, engines)
         _check_aliases(document, place, model.get("aliases"), taken)
         _check_tiers(document, place, model, model.get("tiers", defaults.get("tiers")))
+        _check_replicas(document, place, _mapping(model.get("replicas")), _mapping(defaults.get("replicas")))
 
 
 def _mapping(value: Plain) -> dict[str, Plain]:
@@ -83,3 +85,15 @@ def _check_tiers(document: Document, place: Place, section: dict[str, Plain], ti
             document.complain(
                 position, f'keep_alive names "{tier}", which is not among the tiers here ({listed}); remove it'
             )
+
+
+def _check_replicas(document: Document, place: Place, given: dict[str, Plain], defaults: dict[str, Plain]) -> None:
+    """Check the limits that hold for a model if it gives any itself; those of `defaults` are checked as they are."""
+    limits = given.keys() & {"min", "max"}
+    merged = ReplicasConfig().model_dump() | defaults | given
+    least, most = merged["min"], merged["max"]
+    if not limits or not isinstance(least, int) or not isinstance(most, int) or least <= most:
+        return
+    reason = f"replicas.min ({least}) is larger than replicas.max ({most})"
+    whole = f"{reason}; raise max" if len(limits) == 2 else f"with the defaults, {reason}; give both"
+    document.complain(document.key_at((*place, "replicas")), whole)

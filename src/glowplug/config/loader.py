@@ -4,14 +4,13 @@ import os
 from collections.abc import Mapping
 from pathlib import Path
 
-from pydantic import BaseModel, ValidationError
+from pydantic import BaseModel
 
 from glowplug.config.checks import check
 from glowplug.config.document import Document, read_document
 from glowplug.config.errors import ConfigError, Problem
 from glowplug.config.models import Config
 from glowplug.config.paths import with_absolute_paths
-from glowplug.config.resolve import replicas_of
 from glowplug.config.validation import validate
 
 _MISSING = "write one, or begin with: glowplug config example > glowplug.yaml"
@@ -34,8 +33,6 @@ def load(path: Path, engines: Mapping[str, type[BaseModel]], environment: Mappin
     _keep_environment_text(document)
     config = validate(document, Config, document.data)
     check(document, engines)
-    if config is not None:
-        _check_replicas(document, config)
     if config is None or document.problems:
         raise ConfigError(document.problems)
     return with_absolute_paths(config, path.parent)
@@ -49,12 +46,3 @@ def _keep_environment_text(document: Document) -> None:
         for variable, value in env.items() if isinstance(env, dict) else ():
             if isinstance(env, dict) and isinstance(value, bool | int | float):
                 env[variable] = document.texts["models", name, "env", variable]
-
-
-def _check_replicas(document: Document, config: Config) -> None:
-    for name, model in config.models.items():
-        try:
-            replicas_of(config, model)
-        except ValidationError as error:
-            reason = error.errors()[0].get("ctx", {}).get("error")
-            document.complain(document.key_at(("models", name, "replicas")), f"with the defaults, {reason}; give both")

@@ -73,8 +73,8 @@ class NodeConfig(Section):
         return self
 
 
-class ReplicasConfig(Section):
-    """How many replicas a model may have."""
+class ModelReplicas(Section):
+    """What a model says of its replicas. Only the keys it gives count; `resolve.replicas_of` has what holds."""
 
     min: int = Field(default=0, ge=0, le=64, description="Replicas kept running at all times.")
     max: int = Field(default=1, ge=1, le=64, description="Replicas that may exist.")
@@ -84,6 +84,10 @@ class ReplicasConfig(Section):
     max_concurrency: int | None = Field(
         default=None, ge=1, description="Requests one replica may be given at once; more wait."
     )
+
+
+class ReplicasConfig(ModelReplicas):
+    """How many replicas a model may have."""
 
     @model_validator(mode="after")
     def _min_below_max(self) -> "ReplicasConfig":
@@ -128,7 +132,7 @@ class ModelConfig(Section):
     aliases: tuple[ModelName, ...] = Field((), description="Further names for the same model.")
     keep_alive: KeepAlive | None = Field(default=None, description="As in defaults.")
     tiers: Tiers | None = Field(default=None, description="As in defaults.")
-    replicas: ReplicasConfig | None = Field(default=None, description="As in defaults.")
+    replicas: ModelReplicas | None = Field(default=None, description="As in defaults.")
     min_active: Duration | None = Field(default=None, description="As in defaults.")
     start_timeout: Duration | None = Field(default=None, description="As in defaults.")
     pin: bool = Field(
