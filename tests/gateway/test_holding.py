@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+from email.utils import parsedate_to_datetime
 
 import pytest
 
@@ -28,6 +29,27 @@ async def test_request_is_held_until_its_model_runs(served: Served, upstream: Up
     assert got.one(b"x-glowplug-woke-from") == b"parked"
     assert got.one(b"x-glowplug-wait-ms") == b"1200"
     assert fleet.records[0].outcome == "served"
+
+
+async def test_date_of_a_held_answer_is_when_it_is_sent(served: Served, fleet: Fleet) -> None:
+    fleet.open.clear()
+    held, other = await served.raw(), await served.raw()
+    await held.send(post(CHAT))
+    await asyncio.wait_for(fleet.waiting.acquire(), WAIT)
+
+    async def now() -> bytes | None:
+        return (await other.ask(b"GET /healthz HTTP/1.1\r\nhost: x\r\n\r\n")).one(b"date")
+
+    first = newest = await now()
+    async with asyncio.timeout(WAIT):
+        while newest == first:
+            await asyncio.sleep(0.02)
+            newest = await now()
+    fleet.open.set()
+
+    date = (await held.answer()).one(b"date")
+    assert date and newest
+    assert parsedate_to_datetime(date.decode()) >= parsedate_to_datetime(newest.decode())
 
 
 @pytest.mark.parametrize("body", [CHAT, b'{"model":"m","image":"' + b"x" * 300_000 + b'"}'])

@@ -69,6 +69,6 @@ class HttpServer:
             self._clock.cancel()
 
     def _tick(self, loop: asyncio.AbstractEventLoop) -> None:
-        """Keep the `date` header, which all answers share, up to date."""
-        self._state.default_headers = [(b"date", formatdate(usegmt=True).encode())]
+        """Keep the `date` header up to date. All answers share this one list and read it when their head is sent."""
+        self._state.default_headers[:] = [(b"date", formatdate(usegmt=True).encode())]
         self._clock = loop.call_later(1.0, self._tick, loop)
