@@ -88,6 +88,22 @@ def test_one_mistake_in_a_model(complaints: Complaints, lines, expected):
     assert found[0].startswith(expected)
 
 
+@pytest.mark.parametrize("origin", ["*", "https://chat.example", "http://[::1]:3000", "chrome-extension://abc"])
+def test_origins_are_taken_as_browsers_write_them(load_text, origin):
+    config = load_text(f"server: {{cors_origins: ['{origin}']}}\nmodels: {{m: {{engine: vllm}}}}")
+    assert config.server.cors_origins == (origin,)
+
+
+@pytest.mark.parametrize(
+    "origin", ["https://chat.example/", "chat.example", "https://Chat.example", "null", "https://*"]
+)
+def test_what_no_browser_would_write_is_no_origin(complaints: Complaints, origin):
+    assert complaints(f"server: {{cors_origins: ['{origin}']}}\nmodels: {{m: {{engine: vllm}}}}") == [
+        f'1:25: "{origin}" must be * or an origin as browsers write it, such as https://chat.example or '
+        "http://localhost:3000: in lower case, without a path"
+    ]
+
+
 def test_sections_and_their_limits(complaints: Complaints):
     text = (
         "server:\n  port: 99999\n  prot: 1\n"

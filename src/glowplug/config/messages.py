@@ -31,6 +31,10 @@ _LIMITS = {"greater_than": "gt", "greater_than_equal": "ge", "less_than": "lt", 
 _LIMIT_WORDS = {"gt": "more than", "ge": "at least", "lt": "less than", "le": "at most"}
 _PATTERNS = {
     r"^[A-Za-z0-9][A-Za-z0-9._:/@+-]*$": "must begin with a letter or digit and hold only letters, digits and ._:/@+-",
+    r"^(\*|[a-z][a-z0-9+.-]*://[^/?#*\sA-Z]+)$": (
+        "must be * or an origin as browsers write it, such as https://chat.example or http://localhost:3000: "
+        "in lower case, without a path"
+    ),
 }
 _QUOTED = re.compile(r"'((?:[^'\\]|\\.)*)'")
 _SHOWN = 60  # characters of a value in a message

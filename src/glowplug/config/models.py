@@ -10,6 +10,8 @@ from glowplug.scheduler.values import Tier
 
 Auto = Literal["auto"]
 ModelName = Annotated[str, Field(min_length=1, max_length=200, pattern=r"^[A-Za-z0-9][A-Za-z0-9._:/@+-]*$")]
+# As browsers write it in the header `origin`, so that comparing bytes is enough (RFC 6454, section 6.2).
+Origin = Annotated[str, Field(pattern=r"^(\*|[a-z][a-z0-9+.-]*://[^/?#*\sA-Z]+)$")]
 
 
 class Section(BaseModel):
@@ -25,6 +27,9 @@ class ServerConfig(Section):
     port: int = Field(default=8000, ge=0, le=65535, description="Port to listen on; 0 picks a free one.")
     api_keys_file: Path | None = Field(
         default=None, description="File of hashed API keys; without it every client is let in."
+    )
+    cors_origins: tuple[Origin, ...] = Field(
+        default=(), description="Web pages that may use the models: origins such as https://chat.example, or * for all."
     )
     max_queue: int = Field(
         default=1000, ge=1, description="Requests that may wait for one model; the next one gets 429."

@@ -15,6 +15,7 @@ from glowplug.cluster.base import Cluster
 from glowplug.config.models import ServerConfig
 from glowplug.gateway.admin import Admin
 from glowplug.gateway.auth import KeyRing
+from glowplug.gateway.cors import Cors
 from glowplug.gateway.errors import ApiError
 from glowplug.gateway.guard import Guard
 from glowplug.gateway.health import health_routes
@@ -43,7 +44,7 @@ def build_app(
             return proxy(scope, receive, send)
         return own(scope, receive, send)
 
-    return app
+    return Cors(app, config.cors_origins) if config.cors_origins else app
 
 
 def _own_routes(cluster: Cluster, metrics: Metrics, closing: asyncio.Event) -> Starlette:
