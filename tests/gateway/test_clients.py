@@ -8,7 +8,7 @@ import threading
 from collections.abc import Iterator
 
 import anthropic
-import httpx
+import httpx2
 import openai
 import pytest
 import uvloop
@@ -258,15 +258,15 @@ async def test_anthropic_stream_that_breaks_says_why(served: Served, engine: Eng
                 pass
 
 
-async def test_httpx_sees_that_an_answer_is_not_complete(served: Served, upstream: Upstream) -> None:
+async def test_httpx2_sees_that_an_answer_is_not_complete(served: Served, upstream: Upstream) -> None:
     async def handler(request: Received, writer: asyncio.StreamWriter) -> None:
         writer.write(SSE_HEAD + chunked(b"half an ev"))
         await writer.drain()
         writer.close()
 
     upstream.handler = handler
-    async with httpx.AsyncClient() as client:
-        with pytest.raises(httpx.RemoteProtocolError):
+    async with httpx2.AsyncClient() as client:
+        with pytest.raises(httpx2.RemoteProtocolError):
             await client.post(f"{served.url}/v1/x", json={"model": "m"})
 
 
