@@ -68,7 +68,7 @@ async def test_third_loss_is_502(served: Served, fleet: Fleet, nobody: str) -> N
     assert got.status == 502
     error = got.json()["error"]
     assert error["code"] == "replica_lost"
-    assert "m failed: the engine cannot be reached" in error["message"]
+    assert "m failed: the engine refused the connection" in error["message"]
     assert error["message"].endswith("Tried 3 times.")
     assert [record.outcome for record in fleet.records] == ["lost"] * 3
 

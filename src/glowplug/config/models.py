@@ -62,7 +62,8 @@ class NodeConfig(Section):
         default="auto", description="Host RAM that replicas may hold; auto: 90 % of what is there."
     )
     gpu_memory: Auto | Size = Field(
-        default="auto", description="GPU memory that replicas may hold; auto: what the GPUs have."
+        default="auto",
+        description="GPU memory that replicas may hold; auto: not limited, because nothing measures it yet.",
     )
     disk: Size = Field(default=100 * 1024**3, description="Disk that snapshots and caches may hold.")
     engine_ports: Annotated[tuple[int, int], Field(description="First and last port given to engines.")] = (
@@ -144,7 +145,7 @@ class ModelConfig(Section):
         default=False, description="Always keep a replica running: woken at start, never rested or evicted."
     )
     memory: Auto | Size = Field(default="auto", description="Host RAM a running replica holds, until it is measured.")
-    gpu_memory: Size = Field(default=0, description="GPU memory a running replica holds, until it is measured.")
+    gpu_memory: Size = Field(default=0, description="GPU memory that a replica with a process holds.")
     keep_page_cache: bool = Field(
         default=True, description="Leave the weights in the page cache when the process is ended."
     )

@@ -3,6 +3,7 @@
 import asyncio
 import errno
 import io
+import os
 from collections.abc import Mapping
 
 import aiohttp
@@ -58,7 +59,7 @@ async def ask(
             allow_redirects=False,
         )
     except aiohttp.ClientResponseError as error:
-        raise ApiError(502, "bad_gateway", f"The engine's answer is not valid HTTP: {error.message}.") from error
+        raise ApiError(502, "bad_gateway", "The engine's answer is not valid HTTP.") from error
     except BROKEN_OFF as error:
         if getattr(error, "errno", None) in _OUT_OF_FILES:
             message = "The server has too many connections open; raise its limit of open files (ulimit -n)."
@@ -76,7 +77,9 @@ def _payload(body: bytes) -> bytes | io.BytesIO | None:
 def lost(error: BaseException) -> ReplicaLost:
     """What happened to the engine, as the end of a sentence."""
     if isinstance(error, aiohttp.ClientConnectorError):
-        return ReplicaLost(f"the engine cannot be reached ({error.strerror or error})")
+        if error.errno == errno.ECONNREFUSED:
+            return ReplicaLost("the engine refused the connection")
+        return ReplicaLost(f"the engine cannot be reached ({os.strerror(error.errno or 0)})")
     if isinstance(error, asyncio.TimeoutError):
         return ReplicaLost(f"the engine did not accept a connection within {_CONNECT_SECONDS:g} s")
     return ReplicaLost("the engine closed the connection")
