@@ -228,3 +228,25 @@ async def test_measured_wakes_of_an_earlier_life_are_what_retry_after_is_compute
         assert rejected.value.kind is RejectKind.QUEUE_FULL
         assert rejected.value.retry_after == 1.0  # the prior would say a minute
         await first
+
+
+async def test_an_operators_wake_is_no_proof_that_the_engine_serves(tmp_path):
+    async with running(configure(tmp_path, {"m": fake()})) as cluster:
+        await cluster.wake("m")
+        assert not cluster._scheduler.models[0].replicas[0].served
+        async with cluster.lease("m"):
+            pass
+        assert cluster._scheduler.models[0].replicas[0].served
+
+
+async def test_whatever_goes_wrong_in_a_transition_it_ends(tmp_path, monkeypatch):
+    async with running(configure(tmp_path, {"m": fake()})) as cluster:
+
+        async def break_down(*_arguments):
+            raise RuntimeError("the unexpected")
+
+        monkeypatch.setattr(cluster._node, "wake", break_down)
+        with pytest.raises(Rejected) as rejected:
+            await cluster.wake("m")
+        assert rejected.value.kind is RejectKind.WAKE_FAILED
+        assert "the unexpected" in rejected.value.tried[0].reason

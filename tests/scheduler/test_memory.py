@@ -1,6 +1,6 @@
 """The ledger: nothing wakes without room, idle replicas make room, busy ones never do."""
 
-from glowplug.scheduler.events import MemoryMeasured, Outcome
+from glowplug.scheduler.events import MemoryMeasured, Outcome, RestartAsked
 from glowplug.scheduler.policies.base import Eviction
 from glowplug.scheduler.policies.fixed import FixedPolicy
 from glowplug.scheduler.values import Resources
@@ -149,3 +149,19 @@ def test_eviction_prefers_the_longest_idle_among_equals_and_gives_up_if_all_is_n
     new = Eviction("new", C, Resources(ram=1), wake_seconds=1, idle_since=9)
     assert [e.replica_id for e in FixedPolicy().evict([new, old], Resources(ram=1))] == ["old"]
     assert FixedPolicy().evict([new, old], Resources(ram=3)) == ()
+
+
+def test_a_model_that_was_measured_too_large_says_so_and_a_restart_forgets_the_measurement():
+    world = World(spec("a"), ram=2 * GIB)
+    request = world.ask("a")
+    world.finish("a-0", measured=Resources(ram=3 * GIB))
+    world.end(request)
+    for replica in list(world.pending):
+        world.finish(replica)
+    message = world.rejects[world.ask("a")].message
+    assert "3.00 GiB RAM (measured)" in message
+    assert "glowplug restart a" in message
+    world.send(RestartAsked("a"))
+    request = world.ask("a")
+    world.finish("a-0")
+    assert request in world.grants

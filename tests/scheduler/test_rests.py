@@ -222,3 +222,17 @@ def test_a_client_that_leaves_while_running_gives_its_share_back():
     world.end(request, Outcome.LEFT)
     world.pass_time(30)
     assert world.rests
+
+
+def test_a_model_that_was_removed_and_comes_back_while_busy_gets_a_new_engine():
+    world = World(spec())
+    world.run_up()
+    running = world.ask()
+    world.send(ModelsChanged([]))
+    world.send(ModelsChanged([spec()]))
+    waiting = world.ask()
+    assert waiting not in world.grants
+    world.end(running)
+    world.finish()
+    world.finish()
+    assert world.grants[waiting].woke_from is C

@@ -252,3 +252,43 @@ def test_gpu_memory_that_is_not_limited_is_no_reason_to_refuse_and_not_shown():
     world.scheduler._fleet.ledger.capacity = Resources(ram=8 * GIB, gpu=UNLIMITED)
     message = world.rejects[world.ask()].message
     assert "9.00 GiB RAM and 80.00 GiB GPU memory but this node offers 8.00 GiB RAM;" in message
+
+
+def test_requests_that_wait_behind_a_hard_limit_below_the_target_wake_further_replicas():
+    world = World(spec(max_replicas=2, max_concurrency=1, target_concurrency=8))
+    world.ask()
+    world.finish()
+    second = world.ask()
+    world.finish("m-1")
+    assert world.grants[second].replica_id == "m-1"
+
+
+def test_while_a_replica_is_suspect_another_one_wakes_for_those_who_wait():
+    world = World(spec(max_replicas=2))
+    world.run_up()
+    world.end(world.ask(), Outcome.LOST)
+    waiting = world.ask()
+    world.finish("m-1")
+    assert world.grants[waiting].replica_id == "m-1"
+
+
+def test_an_engine_that_ends_just_as_it_is_rested_is_not_blamed_on_the_tier():
+    world = World(spec(), patience=Patience(max_failures=1))
+    world.run_up()
+    world.pass_time(30)
+    world.exit()
+    world.fail(reason="The engine exited with code 1.")
+    assert not world.model().quarantines
+    assert world.replica().tier is C
+
+
+def test_a_freeze_that_fails_after_such_an_end_is_blamed_again():
+    world = World(spec(), patience=Patience(max_failures=1))
+    world.run_up()
+    world.pass_time(30)
+    world.exit()
+    world.fail()
+    world.run_up()
+    world.pass_time(30)
+    world.fail(reason="not frozen")
+    assert P in world.model().quarantines

@@ -49,7 +49,11 @@ class LocalLease:
         raise Rejected(answer.kind, answer.message, answer.retry_after, answer.tried)
 
     async def __aexit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: Any) -> None:
-        self._post(RequestEnded(self._arrival.request_id, _outcome(error)))
+        self.end(_outcome(error))
+
+    def end(self, outcome: Outcome) -> None:
+        """Give the replica back."""
+        self._post(RequestEnded(self._arrival.request_id, outcome))
 
 
 def _outcome(error: BaseException | None) -> Outcome:

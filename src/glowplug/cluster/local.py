@@ -39,6 +39,7 @@ from glowplug.scheduler.events import (
     Event,
     MemoryMeasured,
     ModelsChanged,
+    Outcome,
     ReplicaChecked,
     ReplicaExited,
     RequestArrived,
@@ -151,8 +152,9 @@ class LocalCluster:
 
     async def wake(self, model: str) -> None:
         """Wake a replica and wait until it runs. Raises Rejected."""
-        async with self.lease(model):
-            pass
+        lease = self.lease(model)
+        await lease.__aenter__()
+        lease.end(Outcome.LEFT)  # nothing was asked, so it proves nothing
 
     async def rest(self, model: str, tier: Tier | None = None) -> None:
         """Rest the replicas of a model to `tier` (None: one step colder) and wait for it. Raises Rejected."""
@@ -220,10 +222,15 @@ class LocalCluster:
                 pass  # `_operate` finds it among the effects
 
     async def _move(self, effect: Wake | Rest) -> Landed:
-        if isinstance(effect, Wake):
-            landed = await self._node.wake(effect.replica_id, effect.model, effect.source)
-        else:
-            landed = await self._node.rest(effect.replica_id, effect.model, effect.source, effect.target)
+        try:
+            if isinstance(effect, Wake):
+                landed = await self._node.wake(effect.replica_id, effect.model, effect.source)
+            else:
+                landed = await self._node.rest(effect.replica_id, effect.model, effect.source, effect.target)
+        except Exception as error:
+            # The node tells of failures in its result; a bug must not leave the replica in its transition for ever.
+            log.exception("a transition of %s broke down", effect.replica_id)
+            landed = Landed(Tier.CACHED, 0.0, f"internal error, see the server's log: {error}")
         self._moves.pop(effect.replica_id, None)
         if isinstance(effect, Wake):
             self._tell_wake(effect, landed)

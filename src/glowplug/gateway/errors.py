@@ -1,6 +1,7 @@
 """Errors as clients see them, in the shape of the API they speak."""
 
 import math
+from collections import Counter
 from collections.abc import Mapping
 from enum import Enum
 from http import HTTPStatus
@@ -110,7 +111,9 @@ def from_rejection(rejected: Rejected) -> ApiError:
     status, code = _REJECTIONS[rejected.kind]
     message = rejected.message
     if rejected.tried:
-        message += " Tried: " + "; ".join(f"{attempt.tier} ({attempt.reason})" for attempt in rejected.tried) + "."
+        counted = Counter(f"{attempt.tier}: {attempt.reason.rstrip('.')}" for attempt in rejected.tried)
+        tried = "; ".join(what if count == 1 else f"{what} ({count} times)" for what, count in counted.items())
+        message = f"{message.rstrip('.')}. Tried {tried}."
     return ApiError(status, code, message, retry_after=rejected.retry_after)
 
 

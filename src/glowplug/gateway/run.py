@@ -111,7 +111,10 @@ async def _serve(path: Path, overrides: Overrides, setup: Setup, listener: socke
         async for event in events:
             watcher.event(event)
 
+    started = asyncio.Event()
+
     async def reload() -> None:
+        await started.wait()
         try:
             new = _read(path, overrides)
         except (ConfigError, CannotServe) as error:
@@ -120,8 +123,11 @@ async def _serve(path: Path, overrides: Overrides, setup: Setup, listener: socke
         if ring is not None and new.keys is not None:
             ring.replace(new.keys)
         await cluster.reload(new.config, new.key_shares)
-        if left := _needs_a_restart(setup.config, new.config):
-            log.warning("these settings take effect when the server is started again: %s", ", ".join(left))
+        left = _changed(setup.config, new.config) - _TAKEN_OVER
+        if ring is not None and new.keys is not None:
+            left.discard("server.api_keys_file")
+        if left:
+            log.warning("these settings take effect when the server is started again: %s", ", ".join(sorted(left)))
 
     reloads: set[asyncio.Task[None]] = set()
 
@@ -132,18 +138,24 @@ async def _serve(path: Path, overrides: Overrides, setup: Setup, listener: socke
 
     asyncio.get_running_loop().add_signal_handler(signal.SIGHUP, hang_up)
     watching = asyncio.create_task(watch())
-    await serve(setup.config.server, cluster, listener, ring, lambda url: watcher.ready(url, setup.config))
+
+    def ready(url: str) -> None:
+        started.set()
+        watcher.ready(url, setup.config)
+
+    await serve(setup.config.server, cluster, listener, ring, ready)
     await watching
 
 
+# What the cluster takes over with the models.
 _TAKEN_OVER = frozenset(("server.max_queue", "server.key_share"))
 
 
-def _needs_a_restart(running: Config, read: Config) -> list[str]:
-    """The settings of the server and the node that differ from what runs and cannot change while it does."""
-    return [
-        name
+def _changed(running: Config, read: Config) -> set[str]:
+    """The settings of the server and the node that differ from what runs."""
+    return {
+        f"{section}.{field}"
         for section in ("server", "node")
         for field, value in getattr(running, section)
-        if (name := f"{section}.{field}") not in _TAKEN_OVER and getattr(getattr(read, section), field) != value
-    ]
+        if getattr(getattr(read, section), field) != value
+    }

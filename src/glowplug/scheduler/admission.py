@@ -30,7 +30,7 @@ class Admission:
             return None
         if not model.queue and (replica := self._with_room(model)) is not None:
             self._lease(event.request_id, replica, Tier.RUNNING, 0.0)
-            crowded = len(replica.leases) > model.spec.target_concurrency and len(model.replicas) > 1
+            crowded = len(replica.leases) > model.spec.comfortable and len(model.replicas) > 1
             return model if crowded else None
         deadline = math.inf if event.deadline is None else event.deadline
         if deadline <= now:
@@ -116,7 +116,7 @@ class Admission:
             load = len(replica.leases)
             if spec.max_concurrency is not None and load >= spec.max_concurrency:
                 continue
-            rank = (0, -load) if load < spec.target_concurrency else (1, load)
+            rank = (0, -load) if load < spec.comfortable else (1, load)
             if rank < best_rank:
                 best, best_rank = replica, rank
         return best

@@ -159,6 +159,7 @@ class Scheduler:
         model = self._model_at_rest(event.model)
         if model is None:
             return
+        self._fleet.ledger.forget(model.name)
         model.quarantines.clear()
         model.tried.clear()
         model.failures, model.retry_at = 0, -math.inf
@@ -191,6 +192,7 @@ class Scheduler:
             fleet.add_model(spec, now)
             return
         old_base = model.spec.base
+        relaunch = relaunch or model.gone  # what it was when it was removed is not known any more
         model.spec, model.gone = spec, False
         for replica in model.replicas:
             if replica.tier is old_base and replica.transition is None:
@@ -247,15 +249,15 @@ class Scheduler:
             return 0
         serving = [replica for replica in model.replicas if replica.serves]
         load = sum(len(replica.leases) for replica in serving) + len(model.queue)
-        wanted = 0 if load == 0 else 1 if not serving else math.ceil(load / model.spec.target_concurrency)
+        wanted = 0 if load == 0 else 1 if not serving else math.ceil(load / model.spec.comfortable)
         return min(max(wanted, model.floor), model.spec.max_replicas)
 
     def _coming(self, model: Model) -> int:
-        """How many replicas run or will."""
+        """How many replicas serve or will. A suspect one may turn out to be dead, so it does not count."""
         return sum(
             1
             for replica in model.replicas
-            if not replica.stale
+            if not (replica.stale or replica.suspect)
             and (replica.tier is Tier.RUNNING if replica.transition is None else replica.transition.is_wake)
         )
 

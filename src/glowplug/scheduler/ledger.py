@@ -34,6 +34,10 @@ class Ledger:
             return self.need(spec, Tier.RUNNING)
         return known or Resources()
 
+    def measured(self, spec: ModelSpec, tier: Tier) -> bool:
+        """Whether `need` is a measurement."""
+        return (spec.name, tier) in self._measured
+
     def measure(self, spec: ModelSpec, tier: Tier, held: Resources) -> None:
         """Remember what was measured; from now on it replaces what was declared."""
         self._measured[spec.name, tier] = held

@@ -29,10 +29,14 @@ class Moves:
         if not need.fits(fleet.ledger.capacity):
             self._unblock(model)
             if not any(r.tier is Tier.RUNNING for r in model.replicas):
+                measured = " (measured)" if fleet.ledger.measured(model.spec, Tier.RUNNING) else ""
                 message = (
-                    f"model {model.name!r} needs {_show(need)} but this node offers {_show(fleet.ledger.capacity)}; "
-                    "give it more room (node.memory, node.gpu_memory) or a smaller context"
+                    f"model {model.name!r} needs {_show(need)}{measured} but this node offers "
+                    f"{_show(fleet.ledger.capacity)}; give it more room (node.memory, node.gpu_memory) or a smaller "
+                    "context"
                 )
+                if measured:
+                    message += f", then measure again with: glowplug restart {model.name}"
                 self._admission.reject_all(model, RejectKind.TOO_LARGE, message)
             return False
         held = fleet.ledger.charged(replica.id)
@@ -90,8 +94,8 @@ class Moves:
         if replica is None or replica.transition is None or replica.transition.id != event.transition_id:
             return None
         model = fleet.models[replica.model]
-        done, before = replica.transition, replica.state
-        replica.transition, replica.called_off = None, False
+        done, before, ended = replica.transition, replica.state, replica.ended
+        replica.transition, replica.called_off, replica.ended = None, False, False
         self._settle_in(model, replica, event.landed, now, event.measured)
         fleet.out.append(
             TierChanged(
@@ -99,7 +103,8 @@ class Moves:
             )
         )
         if event.error is not None:
-            self._failed(model, done, event.error, now)
+            if done.is_wake or not ended:  # a rest that came too late for the engine says nothing about the tier
+                self._failed(model, done, event.error, now)
         elif done.is_wake:
             replica.address = event.address or ""
             replica.woke_from = done.source
@@ -110,9 +115,12 @@ class Moves:
         return model
 
     def exited(self, event: ReplicaExited, now: float) -> Model | None:
-        """Book the death of an engine that was in a tier. One in transition is reported by the transition itself."""
+        """Book the death of an engine that was in a tier. Where one in transition lands, the transition tells."""
         replica = self._fleet.replicas.get(event.replica_id)
-        if replica is None or replica.transition is not None or not replica.tier.has_process:
+        if replica is None or not replica.tier.has_process:
+            return None
+        if replica.transition is not None:
+            replica.ended = True
             return None
         model = self._fleet.models[replica.model]
         was = replica.tier

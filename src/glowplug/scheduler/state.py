@@ -27,7 +27,11 @@ class Transition:
 
 @dataclass(slots=True)
 class Replica:
-    """A replica is in exactly one tier, or, while `transition` is set, on its way out of `tier`."""
+    """A replica is in exactly one tier, or, while `transition` is set, on its way out of `tier`.
+
+    During a transition, `called_off` says that its wake is not wanted any more, `ended` that its engine ended by
+    itself.
+    """
 
     id: str
     model: str
@@ -42,6 +46,7 @@ class Replica:
     suspect: bool = False
     stale: bool = False
     called_off: bool = False
+    ended: bool = False
 
     @property
     def state(self) -> str:

@@ -83,6 +83,13 @@ class ModelSpec:
     min_active: float = 0.0
 
     @property
+    def comfortable(self) -> int:
+        """Requests at work on one replica before another one wakes."""
+        if self.max_concurrency is None:
+            return self.target_concurrency
+        return min(self.target_concurrency, self.max_concurrency)
+
+    @property
     def base(self) -> Tier:
         """The coldest tier of this model, where a replica is nothing but a name."""
         return self.tiers[-1]
