@@ -11,6 +11,7 @@ from glowplug.checkpoint.freeze_error import FreezeError
 from glowplug.checkpoint.freezer_signal import SignalFreezer
 from glowplug.engines.fake import Fake
 from glowplug.node import pagecache, watching
+from glowplug.node.process_tree import GuardedTree
 from glowplug.scheduler.values import Resources, Tier
 from glowplug.tiers import park as park_module
 from tests.node.nodes import R, config, park, serving, wake
@@ -123,6 +124,44 @@ async def test_an_engine_that_was_killed_while_parked_does_not_come_back_as_if_i
         landed = await node.wake(R, "fake", Tier.PARKED)
         assert landed.tier is Tier.CACHED
         assert landed.error is not None
+        assert node.pid(R) is None
+
+
+async def test_an_exit_is_reported_even_if_cleaning_up_fails_in_an_unforeseen_way(tmp_path, monkeypatch, caplog):
+    async def fail(_tree, _grace):
+        raise RuntimeError("unforeseen")
+
+    async with serving(tmp_path, config()) as (node, told):
+        await wake(node)
+        with monkeypatch.context() as patch:
+            patch.setattr(GuardedTree, "stop", fail)
+            os.kill(node.pid(R), signal.SIGKILL)
+            assert "was killed by signal 9" in await told.exit()
+        assert "unforeseen" in caplog.text
+        assert node.pid(R) is None
+        await wake(node)
+
+
+async def test_a_rest_that_fails_in_an_unforeseen_way_lands_without_a_process_and_says_so(tmp_path, monkeypatch):
+    async def fail(_tree, _grace):
+        raise RuntimeError("unforeseen")
+
+    async with serving(tmp_path, config()) as (node, _):
+        await wake(node)
+        with monkeypatch.context() as patch:
+            patch.setattr(GuardedTree, "stop", fail)
+            landed = await node.rest(R, "fake", Tier.RUNNING, Tier.CACHED)
+        assert (landed.tier, landed.error) == (Tier.CACHED, "Unexpected RuntimeError: unforeseen")
+        await wake(node)
+
+
+async def test_an_exit_is_reported_even_if_watching_fails_in_an_unforeseen_way(tmp_path, caplog):
+    async def sleep(_seconds):
+        raise RuntimeError("unforeseen")
+
+    async with serving(tmp_path, config(), sleep=sleep) as (node, told):
+        await wake(node)
+        assert await told.exit() == "Unexpected RuntimeError: unforeseen"
         assert node.pid(R) is None
 
 

@@ -212,3 +212,13 @@ async def test_an_engine_called_off_while_it_starts_is_ended(supervisor):
     if not starting.cancelled():
         await starting.result().stop(0)
     await until(lambda: not supervisor._trees)
+
+
+async def test_a_record_that_cannot_be_removed_does_not_hold_an_end_up(supervisor, tmp_path, caplog):
+    tree = await spawn(supervisor, FAMILY)
+    runs = tmp_path / "state" / "runs"
+    runs.rename(tmp_path / "runs")
+    runs.touch()  # root may write everywhere, but not below a file
+    assert await tree.stop(0) == ExitCause(signal=signal.SIGKILL)
+    assert not supervisor._trees
+    assert "The end of an engine could not be recorded: " in caplog.text

@@ -222,12 +222,15 @@ class Replica:
         return self.body.tree
 
     async def _tear_down(self) -> None:
+        """End what there is. A failure is only logged: whoever waits for the replica must hear of its end."""
         self._held = Resources()
         try:
             await stop(self.body, 0)
         except TierError as error:
             log.error("%s: %s", self.body.replica_id, error)
-            self.body.tree = None
+        except Exception:
+            log.exception("%s could not be ended as it should", self.body.replica_id)
+        self.body.tree, self.body.canary = None, None
         self._host.give_back_port(self.body.replica_id)
 
     def _start_watching(self, tier: Tier) -> None:
@@ -255,7 +258,13 @@ class Replica:
             await self._tear_down()
         finally:
             self._ending = False
-        self._observers.on_exit(self.body.replica_id, done.pop().result())
+        self._observers.on_exit(self.body.replica_id, self._why(done.pop()))
+
+    def _why(self, end: "asyncio.Future[str]") -> str:
+        if (error := end.exception()) is None:
+            return end.result()
+        log.error("Watching %s failed unexpectedly", self.body.replica_id, exc_info=error)
+        return f"Unexpected {type(error).__name__}: {error}"
 
     async def _stop_watching(self) -> None:
         watch, self._watch = self._watch, None
