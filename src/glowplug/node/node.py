@@ -114,6 +114,7 @@ class Node:
     async def wake(self, replica_id: str, model: str, source: Tier) -> Landed:
         """Bring a replica to running and prove that it answers. Failures are told in the result, not raised."""
         if model not in self._config.models:
+            await self._end(replica_id)
             return Landed(self._bases[model], 0.0, "The model is no longer configured.", measured=Resources())
         replica = self._replica(replica_id, model)
         if not source.has_process:
@@ -129,8 +130,7 @@ class Node:
         landed = await self._replica(replica_id, model).rest(source, target)
         self._remember(model, source, target, landed)
         if model not in self._config.models and not landed.tier.has_process:
-            del self._replicas[replica_id]
-            self._supervisor.discard_ring(replica_id)
+            self._forget(replica_id)
         return landed
 
     async def check(self, replica_id: str) -> bool:
@@ -160,6 +160,17 @@ class Node:
         finally:
             await self._host.close()
             await asyncio.to_thread(self.store.close)
+
+    async def _end(self, replica_id: str) -> None:
+        """Leave nothing of a replica whose model is no longer configured."""
+        if replica := self._replicas.get(replica_id):
+            await replica.end()
+        self._forget(replica_id)
+
+    def _forget(self, replica_id: str) -> None:
+        """The replica has no process and will not come back."""
+        self._replicas.pop(replica_id, None)
+        self._supervisor.discard_ring(replica_id)
 
     def _replica(self, replica_id: str, model: str) -> Replica:
         if replica_id not in self._replicas:

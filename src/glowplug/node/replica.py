@@ -130,6 +130,11 @@ class Replica:
         if self._work is not None:
             self._work.cancel()
 
+    async def end(self) -> None:
+        """End its engine, whatever that does. No transition may be running."""
+        await self._stop_watching()
+        await self._tear_down()
+
     async def close(self) -> None:
         """Stop what is going on. The processes are the supervisor's to end."""
         self.abort()
