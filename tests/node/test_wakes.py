@@ -13,6 +13,7 @@ from glowplug.checkpoint import processes
 from glowplug.engines.base import Launch
 from glowplug.engines.fake import Fake
 from glowplug.node import replica as replica_module
+from glowplug.node.process_tree import GuardedTree
 from glowplug.scheduler.values import Resources, Tier
 from tests.node.nodes import R, config, park, serving, wake
 from tests.node.programs import PATIENCE, until
@@ -169,6 +170,50 @@ async def test_a_wake_that_is_called_off_is_torn_down_and_says_so(tmp_path):
         assert (landed.tier, landed.error) == (Tier.CACHED, "The transition was called off.")
         assert landed.cold_start["outcome"] == "incomplete"
         assert _nothing_left(node)
+
+
+async def test_a_wake_that_is_called_off_before_it_begins_starts_nothing(tmp_path):
+    async with serving(tmp_path, config(phases=[{"phase": "weights_load", "seconds": 1000}])) as (node, _):
+        waking = asyncio.create_task(node.wake(R, "fake", Tier.CACHED))
+        node.abort(R)
+        landed = await asyncio.wait_for(waking, PATIENCE)
+        assert (landed.tier, landed.error) == (Tier.CACHED, "The transition was called off.")
+        assert landed.measured == Resources()
+        assert _nothing_left(node)
+
+
+async def test_a_wake_from_parked_that_is_called_off_before_it_begins_leaves_the_engine_parked(tmp_path):
+    async with serving(tmp_path, config()) as (node, told):
+        await wake(node)
+        await park(node)
+        pid = node.pid(R)
+        waking = asyncio.create_task(node.wake(R, "fake", Tier.PARKED))
+        node.abort(R)
+        landed = await waking
+        assert (landed.tier, landed.error) == (Tier.PARKED, "The transition was called off.")
+        await wake(node, Tier.PARKED)  # that it was called off holds once
+        assert node.pid(R) == pid
+        await park(node)
+        os.kill(pid, signal.SIGKILL)
+        await told.exit()
+        waking = asyncio.create_task(node.wake(R, "fake", Tier.PARKED))
+        node.abort(R)
+        assert (await waking).tier is Tier.CACHED
+
+
+async def test_calling_off_what_is_just_ending_does_not_touch_the_next_wake(tmp_path, monkeypatch):
+    async with serving(tmp_path, config(answers_change_at="request:2")) as (node, _):
+
+        async def stop(tree, grace, end=GuardedTree.stop):
+            node.abort(R)  # the engine has failed and is being cleaned up
+            return await end(tree, grace)
+
+        await wake(node)
+        await park(node)
+        with monkeypatch.context() as patch:
+            patch.setattr(GuardedTree, "stop", stop)
+            assert "of the canary" in (await node.wake(R, "fake", Tier.PARKED)).error
+        await wake(node)
 
 
 async def test_a_wake_whose_caller_is_cancelled_is_torn_down(tmp_path):

@@ -13,7 +13,7 @@ from glowplug.node.host import LocalHost
 from glowplug.node.landed import Landed
 from glowplug.node.logs import LogRing
 from glowplug.node.ports import PortPool
-from glowplug.node.replica import Observers, Replica
+from glowplug.node.replica import CALLED_OFF, Observers, Replica
 from glowplug.node.store import Store
 from glowplug.node.supervisor import Supervisor
 from glowplug.node.watching import Sleep
@@ -59,6 +59,8 @@ class Node:
         self._sleep = sleep
         self._replicas: dict[str, Replica] = {}
         self._bases: dict[str, Tier] = {}
+        # Replicas whose wake was called off before its task ran, so that there was nothing to cancel.
+        self._called_off: set[str] = set()
         self.update(config)
         state_dir = state_dir.expanduser()
         self._supervisor = Supervisor(state_dir)
@@ -113,13 +115,10 @@ class Node:
 
     async def wake(self, replica_id: str, model: str, source: Tier) -> Landed:
         """Bring a replica to running and prove that it answers. Failures are told in the result, not raised."""
-        if model not in self._config.models:
-            await self._end(replica_id)
-            return Landed(self._bases[model], 0.0, "The model is no longer configured.", measured=Resources())
-        replica = self._replica(replica_id, model)
-        if not source.has_process:
-            replica.configure(*self._how_to_start(model))
-        landed = await replica.wake(source)
+        try:
+            landed = await self._wake(replica_id, model, source)
+        finally:
+            self._called_off.discard(replica_id)
         self._remember(model, source, Tier.RUNNING, landed)
         if landed.cold_start is not None:
             self.store.cold_start(model, landed.cold_start)
@@ -127,7 +126,10 @@ class Node:
 
     async def rest(self, replica_id: str, model: str, source: Tier, target: Tier) -> Landed:
         """Bring a replica to a colder tier. Failures are told in the result, not raised."""
-        landed = await self._replica(replica_id, model).rest(source, target)
+        try:
+            landed = await self._replica(replica_id, model).rest(source, target)
+        finally:
+            self._called_off.discard(replica_id)
         self._remember(model, source, target, landed)
         if model not in self._config.models and not landed.tier.has_process:
             self._forget(replica_id)
@@ -139,9 +141,13 @@ class Node:
         return replica is not None and await replica.check()
 
     def abort(self, replica_id: str) -> None:
-        """Call off the transition of a replica: it is torn down, and its `wake` or `rest` returns so."""
-        if replica := self._replicas.get(replica_id):
-            replica.abort()
+        """Call off the transition of a replica: it is torn down, and its `wake` or `rest` returns so.
+
+        A wake whose task has not begun yet leaves the replica as it is and returns so, too.
+        """
+        replica = self._replicas.get(replica_id)
+        if replica is None or not replica.abort():
+            self._called_off.add(replica_id)
 
     def pid(self, replica_id: str) -> int | None:
         """The main process of a replica's engine, for display."""
@@ -160,6 +166,19 @@ class Node:
         finally:
             await self._host.close()
             await asyncio.to_thread(self.store.close)
+
+    async def _wake(self, replica_id: str, model: str, source: Tier) -> Landed:
+        if model not in self._config.models:
+            await self._end(replica_id)
+            return Landed(self._bases[model], 0.0, "The model is no longer configured.", measured=Resources())
+        if replica_id in self._called_off:
+            if source.has_process and self.pid(replica_id) is not None:
+                return Landed(source, 0.0, CALLED_OFF)
+            return Landed(self._bases[model], 0.0, CALLED_OFF, measured=Resources())
+        replica = self._replica(replica_id, model)
+        if not source.has_process:
+            replica.configure(*self._how_to_start(model))
+        return await replica.wake(source)
 
     async def _end(self, replica_id: str) -> None:
         """Leave nothing of a replica whose model is no longer configured."""

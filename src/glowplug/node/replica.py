@@ -32,6 +32,8 @@ REST_TIMEOUT = 120.0
 CHECK_TIMEOUT = 30.0
 """Seconds for a suspect engine to answer the canary."""
 
+CALLED_OFF = "The transition was called off."
+
 
 @dataclass(frozen=True, slots=True)
 class Observers:
@@ -125,10 +127,12 @@ class Replica:
             return False
         return True
 
-    def abort(self) -> None:
-        """Call off the transition that is running, if one is; it then ends as a failed one."""
-        if self._work is not None:
-            self._work.cancel()
+    def abort(self) -> bool:
+        """Call off the transition that is running; it then ends as a failed one. False if none is running."""
+        if self._work is None:
+            return False
+        self._work.cancel()
+        return True
 
     async def end(self) -> None:
         """End its engine, whatever that does. No transition may be running."""
@@ -157,7 +161,7 @@ class Replica:
                 task.cancel()
                 await asyncio.wait({task})
         if task.cancelled():
-            return _Failure("The transition was called off.", called_off=True)
+            return _Failure(CALLED_OFF, called_off=True)
         match task.exception():
             case None:
                 return None
