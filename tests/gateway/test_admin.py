@@ -104,7 +104,7 @@ async def test_unknown_model_is_404(served: Served, fleet: Fleet, action: str) -
 async def test_failed_wake_says_what_was_tried(served: Served, fleet: Fleet) -> None:
     fleet.refusal = Rejected(RejectKind.WAKE_FAILED, "m could not be woken.", tried=[Attempt(Tier.CACHED, "it died")])
     answer = await _post(served, "/models/m/wake", 503)
-    assert answer["error"]["message"] == "m could not be woken. Tried: cached (it died)."
+    assert answer["error"]["message"] == "m could not be woken. Tried cached: it died."
 
 
 async def test_rest_of_a_busy_model_is_409(served: Served, fleet: Fleet) -> None:

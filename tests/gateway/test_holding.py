@@ -129,7 +129,8 @@ async def test_deadline_that_passes_is_504(served: Served, fleet: Fleet) -> None
     ],
 )
 async def test_rejection_becomes_the_answer(served: Served, fleet: Fleet, kind: RejectKind, status: int) -> None:
-    tried = (Attempt(Tier.PARKED, "it did not thaw"), Attempt(Tier.CACHED, "it exited with code 1"))
+    again = (Attempt(Tier.CACHED, "it exited with code 1."),) * 3
+    tried = (Attempt(Tier.PARKED, "it did not thaw"), *again)
     fleet.rejection = Rejected(kind, "No luck.", 2.1, tried)
     client = await served.raw()
 
@@ -137,7 +138,7 @@ async def test_rejection_becomes_the_answer(served: Served, fleet: Fleet, kind: 
     assert got.status == status
     assert got.one(b"retry-after") == b"3"
     assert got.json()["error"]["message"] == (
-        "No luck. Tried: parked (it did not thaw); cached (it exited with code 1)."
+        "No luck. Tried parked: it did not thaw; cached: it exited with code 1 (3 times)."
     )
 
     got = await client.ask(post(CHAT, path=b"/v1/messages"))

@@ -44,6 +44,32 @@ async def test_large_body_does_not_count_as_head(serve: Serve, upstream: Upstrea
     assert (await (await served.raw()).ask(post(body))).status == 200
 
 
+@pytest.mark.parametrize("size", [3000, 200_000])
+async def test_body_before_the_next_head_does_not_count_as_that_head(
+    serve: Serve, upstream: Upstream, size: int
+) -> None:
+    served = await serve(max_headers=2000)
+    client = await served.raw()
+    first, second = post(b'{"model":"m","x":"' + b"x" * size + b'"}'), post(CHAT)
+    # The body's end and the next head's beginning go out as one segment.
+    await client.send(first[:200])
+    await client.send(first[200:] + second[:20])
+    assert (await client.answer()).status == 200
+    await client.send(second[20:])
+    assert (await client.answer()).status == 200
+
+
+async def test_head_that_is_too_large_behind_a_body_is_431_before_it_ends(serve: Serve, upstream: Upstream) -> None:
+    served = await serve(max_headers=2000)
+    client = await served.raw()
+    await client.send(post(CHAT) + b"GET /v1/x HTTP/1.1\r\nx-endless: ")
+    assert (await client.answer()).status == 200
+    while client.reader._buffer == bytearray():  # type: ignore[attr-defined]
+        await client.send(b"x" * 100)
+    assert (await client.answer()).status == 431
+    assert await client.at_end()
+
+
 @pytest.mark.parametrize("path", [b"/v1/x", b"/models/m/x"])
 async def test_announced_body_that_is_too_large_is_413_without_being_asked_for(
     serve: Serve, fleet: Fleet, path: bytes
