@@ -52,6 +52,7 @@ class ClientConnection(HttpToolsProtocol):
     # cost every connection 1 KiB.
     __slots__ = (
         "_extensions",
+        "_head_is_new",
         "_head_size",
         "_idle_since",
         "_in_head",
@@ -71,6 +72,7 @@ class ClientConnection(HttpToolsProtocol):
         self._task: asyncio.Task[Any] | None = None
         self._extensions: dict[str, Any] = {CONNECTION: self}
         self._in_head = False
+        self._head_is_new = False
         self._head_size = 0
         self._refused = False
         self._timer: asyncio.TimerHandle | None = None
@@ -118,6 +120,7 @@ class ClientConnection(HttpToolsProtocol):
     def data_received(self, data: bytes) -> None:
         if self._refused:
             return
+        self._head_is_new = False
         try:
             self.parser.feed_data(data)
         except httptools.HttpParserUpgrade as upgrade:
@@ -131,7 +134,9 @@ class ClientConnection(HttpToolsProtocol):
             else:
                 self._refuse(ApiError(400, "invalid_http", "The request is not valid HTTP/1.1."))
             return
-        if self._in_head:
+        # What a head begins in may hold a body before it, which the parser does not tell apart. It is one read at most,
+        # and `on_headers_complete` looks at the whole.
+        if self._in_head and not self._head_is_new:
             self._head_size += len(data)
             if self._head_size > self._limits.max_head:
                 self._refuse(self._head_too_large())
@@ -150,6 +155,7 @@ class ClientConnection(HttpToolsProtocol):
         super().on_message_begin()
         cast(Any, self.scope)["extensions"] = self._extensions
         self._in_head = True
+        self._head_is_new = True
         self._head_size = 0
         self._idle_since = None
         self._receiving_since = self._begin()
