@@ -1,9 +1,11 @@
 """The state database on a disk that fails, and a file that is damaged."""
 
+import errno
 import logging
 import os
 import sqlite3
 import subprocess
+from pathlib import Path
 
 import pytest
 
@@ -124,6 +126,71 @@ def test_a_file_damaged_in_the_middle_is_noticed_when_it_is_opened(path, tmp_pat
     assert store.cold_starts() == []
     store.close()
     assert len(list(tmp_path.glob("state.sqlite.corrupt-*"))) == 1
+
+
+@pytest.mark.timeout(20)
+def test_a_damaged_file_that_cannot_be_moved_aside_does_not_end_the_thread(path, caplog, monkeypatch):
+    caplog.set_level(logging.INFO)
+    damaged = sqlite3.DatabaseError("database disk image is malformed")
+    damaged.sqlite_errorcode = sqlite3.SQLITE_CORRUPT
+
+    class Damaged:
+        """Opens well, but cannot be written."""
+
+        def execute(self, _statement, *_values):
+            raise damaged
+
+        def close(self):
+            pass
+
+    def refuse(_path, _target):
+        raise OSError(errno.EROFS, "Read-only file system")
+
+    databases = iter([Damaged()])
+    store = Store(path, open_file=lambda path: next(databases, None) or open_database(path))
+    with monkeypatch.context() as patch:
+        patch.setattr(Path, "rename", refuse)
+        _transition(store, 1.0)
+    _transition(store, 2.0)
+    store.close()
+    assert [cost.seconds for cost in store.costs()] == [2.0]
+    assert len(_warnings(caplog)) == 1
+    assert "state.sqlite cannot be written (database disk image is malformed)" in _warnings(caplog)[0]
+
+
+@pytest.mark.timeout(20)
+def test_a_damaged_file_in_a_directory_that_cannot_be_written_is_one_warning(path, caplog, monkeypatch):
+    def refuse(_path, _target):
+        raise OSError(errno.EROFS, "Read-only file system")
+
+    path.write_bytes(b"\0" * 8192)
+    monkeypatch.setattr(Path, "rename", refuse)
+    store = Store(path)
+    for _ in range(3):
+        _transition(store)
+    store.close()
+    assert len(_warnings(caplog)) == 1
+    assert "Read-only file system" in _warnings(caplog)[0]
+
+
+@pytest.mark.timeout(20)
+def test_an_unforeseen_failure_costs_its_rows_and_not_the_server_its_end(path, caplog):
+    class Broken:
+        """Fails in a way that no database should."""
+
+        def execute(self, _statement, *_values):
+            raise RuntimeError("unforeseen")
+
+        def close(self):
+            pass
+
+    databases = iter([Broken()])
+    store = Store(path, open_file=lambda path: next(databases, None) or open_database(path))
+    _transition(store, 1.0)
+    _transition(store, 2.0)
+    store.close()
+    assert [cost.seconds for cost in store.costs()] == [2.0]
+    assert "unforeseen" in caplog.text
 
 
 def test_a_file_of_a_later_version_is_kept_for_that_version(path, tmp_path):

@@ -132,7 +132,14 @@ class StoreWriter:
             self._close_database()
             self._fail(str(error), len(rows))
             if _unusable(error):
-                self._move_aside("corrupt")
+                with suppress(OSError):  # the next batch finds it damaged again
+                    self._move_aside("corrupt")
+            return
+        except Exception as error:
+            # Whatever it is, this thread goes on: without it nobody would empty the queue, and `close` would wait.
+            log.exception("%s cannot be written", self._path)
+            self._close_database()
+            self._fail(f"unexpected {type(error).__name__}", len(rows))
             return
         if self._failing:
             log.info("%s is written again; %d rows were dropped meanwhile", self._path, self._dropped)
@@ -161,11 +168,11 @@ class StoreWriter:
         except sqlite3.DatabaseError as error:
             if not _unusable(error):
                 raise
-            log.warning("%s is damaged (%s); it is moved aside and a new one is begun", self._path, error)
             self._move_aside("corrupt")
+            log.warning("%s was damaged (%s); it was moved aside and a new one is begun", self._path, error)
         except NewerSchema:
-            log.warning("%s was written by a later version of Glowplug; it is moved aside", self._path)
             self._move_aside("newer")
+            log.warning("%s was written by a later version of Glowplug; it was moved aside", self._path)
         return self._open_file(self._path)
 
     def _move_aside(self, why: str) -> None:
