@@ -2,7 +2,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from glowplug.engines.gguf import GgufError, read_metadata, shape
+from glowplug.engines.gguf import GgufError, check_header, read_metadata, shape
 from tests.engines.gguf_files import LLAMA, gguf, write_gguf
 
 
@@ -69,8 +69,20 @@ def test_a_damaged_length_is_refused_without_reading_gigabytes(tmp_path):
         read_metadata(path)
 
 
-def test_an_unknown_version_is_named(tmp_path):
+@pytest.mark.parametrize("read", [read_metadata, check_header])
+def test_an_unknown_version_is_named(tmp_path, read):
     path = tmp_path / "m.gguf"
-    path.write_bytes(b"GGUF" + bytes([9, 0, 0, 0]))
+    path.write_bytes(b"GGUF" + bytes([9, 0, 0, 0]) + bytes(16))
     with pytest.raises(GgufError, match="version 9"):
-        read_metadata(path)
+        read(path)
+
+
+@pytest.mark.parametrize(("length", "good"), [(0, False), (4, False), (23, False), (24, True)])
+def test_a_header_needs_no_metadata(tmp_path, length, good):
+    path = tmp_path / "m.gguf"
+    path.write_bytes(gguf(LLAMA)[:length])
+    if good:
+        check_header(path)
+    else:
+        with pytest.raises(GgufError):
+            check_header(path)

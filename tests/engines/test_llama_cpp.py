@@ -92,6 +92,34 @@ def test_a_mistake_is_told_before_anything_starts(gguf, changes, sentence):
 
 
 @needs_embedded
+def test_a_directory_in_the_place_of_the_model_file_is_called_one(tmp_path):
+    with pytest.raises(EngineError) as caught:
+        ENGINE.check(config(tmp_path))
+    assert str(caught.value) == f"the model file {tmp_path} is a directory; give the path of a file in it"
+
+
+@pytest.mark.parametrize(
+    ("content", "reason"),
+    [(b"<html>not found", "it begins with b'<htm'"), (b"", "it is empty"), (b"GGUF\x03\0\0", "ends in the middle")],
+)
+def test_a_model_file_that_is_no_gguf_is_told_before_anything_starts(tmp_path, binary, content, reason):
+    path = tmp_path / "m.gguf"
+    path.write_bytes(content)
+    with pytest.raises(EngineError, match="correct `model:`") as caught:
+        ENGINE.check(config(path, server=str(binary)))
+    assert str(caught.value).startswith(f"the model file {path} is no GGUF file that can be read: ")
+    assert reason in str(caught.value)
+
+
+@needs_embedded
+def test_a_shard_that_is_no_gguf_is_named(tmp_path):
+    first = write_gguf(tmp_path / "m-00001-of-00002.gguf")
+    (tmp_path / "m-00002-of-00002.gguf").write_bytes(b"PK\x03\x04")
+    with pytest.raises(EngineError, match=r"m-00002-of-00002\.gguf is no GGUF"):
+        ENGINE.check(config(first))
+
+
+@needs_embedded
 def test_a_missing_shard_is_named(tmp_path):
     first = write_gguf(tmp_path / "m-00001-of-00002.gguf")
     with pytest.raises(EngineError, match=r"m-00002-of-00002\.gguf does not exist"):

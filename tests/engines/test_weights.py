@@ -32,5 +32,8 @@ def test_the_size_counts_what_exists(tmp_path):
 def test_a_missing_file_is_named(tmp_path):
     with pytest.raises(EngineError, match=r"the model file .*/m\.gguf does not exist"):
         require_file(tmp_path / "m.gguf", "the model file")
-    with pytest.raises(EngineError, match="does not exist"):
-        require_file(tmp_path, "the model file")  # a directory is no file
+
+
+def test_a_directory_is_no_file(tmp_path):
+    with pytest.raises(EngineError, match="is a directory; give the path of a file in it"):
+        require_file(tmp_path, "the model file")

@@ -58,6 +58,12 @@ def _per_layer(value: Any) -> list[int]:
     return [int(item) for item in cast("list[Any]", value)] if isinstance(value, list) else [int(value)]
 
 
+def check_header(path: Path) -> None:
+    """Read the first 24 bytes. Raises GgufError if they are not those of a GGUF file, OSError."""
+    with path.open("rb") as file:
+        _header(file)
+
+
 def read_metadata(path: Path) -> Mapping[str, Any]:
     """Key-value pairs up to the tokenizer's, which are megabytes long and come last in every writer we know.
 
@@ -66,12 +72,7 @@ def read_metadata(path: Path) -> Mapping[str, Any]:
         OSError: the file cannot be read.
     """
     with path.open("rb") as file:
-        if (magic := file.read(4)) != MAGIC:
-            raise GgufError(f"it begins with {magic!r} instead of {MAGIC!r}")
-        version = _number(file, "<I")
-        if version not in (2, 3):
-            raise GgufError(f"it is GGUF version {version}, and only versions 2 and 3 are known")
-        _tensors, pairs = _number(file, "<Q"), _number(file, "<Q")
+        pairs = _header(file)
         metadata: dict[str, Any] = {}
         for _ in range(pairs):
             key = _string(file)
@@ -79,6 +80,20 @@ def read_metadata(path: Path) -> Mapping[str, Any]:
                 break
             metadata[key] = _value(file, _number(file, "<I"))
         return metadata
+
+
+def _header(file: BinaryIO) -> int:
+    """Number of key-value pairs that follow."""
+    magic = file.read(4)
+    if not magic:
+        raise GgufError("it is empty")
+    if magic != MAGIC:
+        raise GgufError(f"it begins with {magic!r} instead of {MAGIC!r}")
+    version = _number(file, "<I")
+    if version not in (2, 3):
+        raise GgufError(f"it is GGUF version {version}, and only versions 2 and 3 are known")
+    _tensors, pairs = _number(file, "<Q"), _number(file, "<Q")
+    return pairs
 
 
 def _value(file: BinaryIO, kind: int) -> Any:

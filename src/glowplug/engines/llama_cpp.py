@@ -13,7 +13,7 @@ from glowplug.config.models import ModelConfig
 from glowplug.engines import llama_cpp_arguments as flags
 from glowplug.engines.arguments import command_line
 from glowplug.engines.base import Call, CanaryAnswer, EngineError, Launch
-from glowplug.engines.gguf import GgufError, Shape, read_metadata, shape
+from glowplug.engines.gguf import GgufError, Shape, check_header, read_metadata, shape
 from glowplug.engines.llama_cpp_flags import DEFAULT_PARALLEL, FLAGS
 from glowplug.engines.openai_api import (
     completion_canary,
@@ -67,7 +67,7 @@ class LlamaCpp:
                 raise EngineError(f'"{flag}" cannot be given in args: {reason}')
         if program is None or model.model is not None:
             for file in self._files(model):
-                require_file(file, "the model file")
+                _require_gguf(file)
         if program is None:
             try:
                 flags.read(_words(model))
@@ -142,6 +142,17 @@ class LlamaCpp:
         if model.model is None:
             raise EngineError("llama.cpp needs `model:`, the path of a GGUF file")
         return shards(_path(model))
+
+
+def _require_gguf(file: Path) -> None:
+    require_file(file, "the model file")
+    try:
+        check_header(file)
+    except (OSError, GgufError) as error:
+        raise EngineError(
+            f"the model file {file} is no GGUF file that can be read: {error}; "
+            "correct `model:`, or put another file there"
+        ) from error
 
 
 def _program(model: ModelConfig) -> str | None:

@@ -35,6 +35,8 @@ def shards(path: Path) -> Sequence[Path]:
 
 def require_file(path: Path, what: str) -> None:
     """Raise EngineError unless `path` is a file that can be read."""
+    if path.is_dir():
+        raise EngineError(f"{what} {path} is a directory; give the path of a file in it")
     if not path.is_file():
         raise EngineError(f"{what} {path} does not exist; correct the path, or put the file there")
     try:
