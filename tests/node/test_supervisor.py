@@ -1,8 +1,11 @@
 """Starting engines, reading what they print, ending them whole."""
 
 import asyncio
+import errno
 import os
 import signal
+import subprocess
+import threading
 from pathlib import Path
 
 import pytest
@@ -10,6 +13,8 @@ import pytest
 from glowplug.checkpoint import cgroups, processes
 from glowplug.checkpoint.freezer import freezer_for
 from glowplug.engines.base import Launch
+from glowplug.node import supervisor as supervisor_module
+from glowplug.node.guardian import Guardian
 from glowplug.node.supervisor import Supervisor
 from glowplug.tiers.base import ExitCause, TierError
 from tests.node.programs import ESCAPING, FAMILY, PATIENCE, STUBBORN, printed, shell, spawn, until
@@ -222,3 +227,69 @@ async def test_a_record_that_cannot_be_removed_does_not_hold_an_end_up(superviso
     assert await tree.stop(0) == ExitCause(signal=signal.SIGKILL)
     assert not supervisor._trees
     assert "The end of an engine could not be recorded: " in caplog.text
+
+
+def _kill(guardian):
+    os.kill(guardian.pid, signal.SIGKILL)
+    guardian._process.wait()
+
+
+def _groups(supervisor):
+    hierarchy = cgroups.freezable()
+    return [] if hierarchy is None else list(hierarchy.own.glob(f"glowplug-{supervisor._lock.instance}-*"))
+
+
+async def test_a_start_without_a_guardian_leaves_no_cgroup_behind(supervisor, monkeypatch):
+    def fail(*_arguments, **_settings):
+        raise OSError(errno.EAGAIN, "Resource temporarily unavailable")
+
+    await (await spawn(supervisor, FAMILY)).stop(0)
+    _kill(await supervisor._spare)
+    monkeypatch.setattr(subprocess, "Popen", fail)
+    with pytest.raises(TierError, match="cannot be started: Resource temporarily unavailable"):
+        await supervisor.spawn("model-0", shell(FAMILY))
+    assert _groups(supervisor) == []
+
+
+async def test_a_start_called_off_before_its_guardian_is_there_leaves_neither_guardian_nor_cgroup(
+    supervisor, monkeypatch
+):
+    async def round_trip() -> int:
+        tree = await spawn(supervisor, FAMILY)
+        await tree.stop(0)
+        await supervisor._spare
+        return len(os.listdir("/proc/self/fd"))
+
+    before = await round_trip()
+    slow, go = threading.Event(), threading.Event()
+
+    class Slow(Guardian):
+        """Takes until `go` to start."""
+
+        def __init__(self) -> None:
+            slow.set()
+            go.wait(PATIENCE)
+            super().__init__()
+
+    for spare_died in (False, True):
+        with monkeypatch.context() as patch:
+            patch.setattr(supervisor_module, "Guardian", Slow)
+            spare = await supervisor._spare
+            if spare_died:
+                _kill(spare)  # it is replaced
+            else:
+                spare.dismiss()
+                supervisor._spare = None
+                supervisor._prepare_spare()
+            starting = asyncio.create_task(supervisor.spawn("model-0", shell(FAMILY)))
+            await asyncio.to_thread(slow.wait, PATIENCE)
+            await asyncio.sleep(0)
+            starting.cancel()
+            await asyncio.wait({starting})
+            assert starting.cancelled()
+            go.set()
+        assert _groups(supervisor) == []
+        slow.clear()
+        go.clear()
+        supervisor._prepare_spare()
+        assert await round_trip() == before

@@ -52,8 +52,8 @@ class Supervisor:
     async def spawn(self, replica_id: str, launch: Launch) -> GuardedTree:
         """Start a process tree for a replica. Call it in the event loop's thread. Raises TierError."""
         mark = f"{self._lock.instance}-{uuid.uuid4().hex[:8]}"
-        group = self._make_group(mark)
         guardian = await self._take_spare()
+        group = self._make_group(mark)
         tree = GuardedTree(guardian, mark, self.ring(replica_id), self._oom)
         self._trees[mark] = tree
         try:
@@ -107,9 +107,11 @@ class Supervisor:
     async def _take_spare(self) -> Guardian:
         spare, self._spare = self._spare, None
         try:
-            if spare is not None and (guardian := await spare).ready:
-                return guardian
-            return await asyncio.to_thread(Guardian)
+            if spare is not None:
+                if (guardian := await _handed_over(spare)).ready:
+                    return guardian
+                guardian.dismiss()
+            return await _handed_over(asyncio.create_task(asyncio.to_thread(Guardian)))
         except OSError as error:
             raise TierError(f"The process that guards the engine cannot be started: {error.strerror}.") from error
 
@@ -126,3 +128,17 @@ class Supervisor:
         except OSError as error:
             # What stays names a guardian that has ended; the next sweep finds nothing there and clears it.
             log.warning("The end of an engine could not be recorded: %s", error)
+
+
+async def _handed_over(starting: "asyncio.Task[Guardian]") -> Guardian:
+    """The guardian that is being started; whoever is cancelled meanwhile leaves none behind. Raises OSError."""
+    try:
+        return await asyncio.shield(starting)
+    except asyncio.CancelledError:
+        starting.add_done_callback(_dismiss)
+        raise
+
+
+def _dismiss(started: "asyncio.Task[Guardian]") -> None:
+    if not started.cancelled() and started.exception() is None:
+        started.result().dismiss()
