@@ -9,11 +9,13 @@ import pytest
 from glowplug.checkpoint import processes
 from glowplug.checkpoint.freeze_error import FreezeError
 from glowplug.checkpoint.freezer_signal import SignalFreezer
+from glowplug.config.models import Config
 from glowplug.engines.fake import Fake
 from glowplug.node import pagecache, watching
 from glowplug.node.process_tree import GuardedTree
 from glowplug.scheduler.values import Resources, Tier
 from glowplug.tiers import park as park_module
+from glowplug.tiers.process import CachedTier
 from tests.node.nodes import R, config, park, serving, wake
 from tests.node.programs import PATIENCE, printed, until
 
@@ -288,3 +290,83 @@ async def test_closing_ends_what_is_on_its_way_and_what_is_parked(tmp_path):
     landed = await asyncio.wait_for(waking, PATIENCE)
     assert landed.error == "The transition was called off."
     assert not [pid for pid in pids if processes.alive(pid)]
+
+
+def _named(**models):
+    return Config.model_validate({"models": {name: {"engine": "fake", **model} for name, model in models.items()}})
+
+
+async def test_a_model_that_comes_back_with_other_weights_has_another_base_tier(tmp_path):
+    weights = tmp_path / "weights"
+    weights.touch()
+    here, missing = _named(fake={"model": str(weights)}), _named(fake={"model": str(tmp_path / "missing")})
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(
+            CachedTier, "closed", lambda _tier, model, _engine: "no" if "missing" in str(model.model) else None
+        )
+        async with serving(tmp_path / "state", here) as (node, _):
+            node.update(missing)
+            assert node.base_tier("fake") is Tier.CACHED  # fixed while it is configured
+            node.update(_named(other={}))
+            node.update(missing)
+            assert node.base_tier("fake") is Tier.COLD
+
+
+async def test_the_base_tier_of_a_removed_model_holds_while_it_has_a_process(tmp_path):
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(CachedTier, "closed", lambda _tier, model, _engine: model.model)
+        async with serving(tmp_path, _named(fake={})) as (node, _):
+            await wake(node)
+            await park(node)
+            node.update(_named(other={}))
+            node.update(_named(fake={"model": "gone"}))
+            assert node.base_tier("fake") is Tier.CACHED
+            assert (await node.rest(R, "fake", Tier.PARKED, Tier.CACHED)).tier is Tier.CACHED
+
+
+async def test_nothing_is_kept_of_a_removed_model_whose_engine_ends_by_itself(tmp_path):
+    async with serving(tmp_path, config()) as (node, told):
+        await wake(node)
+        node.update(_named(other={}))
+        assert node.log(R).lines()
+        os.kill(node.pid(R), signal.SIGKILL)
+        await told.exit()
+        assert not node._replicas
+        assert not node._supervisor._rings
+        landed = await node.rest(R, "fake", Tier.RUNNING, Tier.CACHED)  # asked for before that was known
+        assert (landed.tier, landed.measured) == (Tier.CACHED, Resources())
+        assert landed.error == "The model is no longer configured."
+
+
+async def test_nothing_is_kept_of_a_removed_model_whose_wake_fails(tmp_path):
+    phases = [{"phase": "weights_load", "seconds": 1000}]
+    async with serving(tmp_path, config(phases=phases)) as (node, _):
+        waking = asyncio.create_task(node.wake(R, "fake", Tier.CACHED))
+        await until(lambda: node.pid(R) is not None)
+        node.update(_named(other={}))
+        node.abort(R)
+        assert (await waking).tier is Tier.CACHED
+        assert not node._replicas
+        assert not node._supervisor._rings
+
+
+async def test_nothing_is_kept_of_a_model_that_is_removed_while_it_has_no_process(tmp_path):
+    async with serving(tmp_path, config()) as (node, _):
+        await wake(node)
+        await node.rest(R, "fake", Tier.RUNNING, Tier.CACHED)
+        node.update(_named(other={}))
+        assert not node._replicas
+        assert not node._supervisor._rings
+        landed = await node.wake(R, "fake", Tier.CACHED)  # asked for just before
+        assert (landed.tier, landed.error) == (Tier.CACHED, "The model is no longer configured.")
+
+
+async def test_replicas_that_the_scheduler_dropped_are_forgotten_once_they_have_no_process(tmp_path):
+    async with serving(tmp_path, config()) as (node, _):
+        await wake(node)
+        await node.wake("fake-1", "fake", Tier.CACHED)
+        await node.rest("fake-1", "fake", Tier.RUNNING, Tier.CACHED)
+        await node.wake("fake-2", "fake", Tier.CACHED)
+        await node.rest("fake-2", "fake", Tier.RUNNING, Tier.CACHED)
+        node.forget_all_but(lambda replica_id: replica_id == "fake-2")
+        assert set(node._replicas) == set(node._supervisor._rings) == {R, "fake-2"}

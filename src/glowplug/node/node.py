@@ -55,13 +55,16 @@ class Node:
             EngineError: a model names an unknown engine.
         """
         self._engine_of = engine_of
-        self._observers = Observers(on_exit, on_memory)
+        self._on_exit = on_exit
+        self._observers = Observers(self._exited, on_memory)
         self._sleep = sleep
         self._replicas: dict[str, Replica] = {}
         self._bases: dict[str, Tier] = {}
         # Replicas whose wake was called off before its task ran, so that there was nothing to cancel.
         self._called_off: set[str] = set()
-        self.update(config)
+        self._config = config
+        self._engines = self._engines_of(config)
+        self._find_bases()
         state_dir = state_dir.expanduser()
         self._supervisor = Supervisor(state_dir)
         self._host = LocalHost(self._supervisor, PortPool(*config.node.engine_ports), state_dir)
@@ -73,12 +76,20 @@ class Node:
 
     def update(self, config: Config) -> None:
         """Use another configuration for starts from now on. Raises EngineError."""
-        engines = {name: self._engine_of(model.engine) for name, model in config.models.items()}
-        self._config = config
-        self._engines = engines
-        for name, model in config.models.items():
-            # Fixed once known: the scheduler counts on it, even if weights come or go.
-            self._bases.setdefault(name, self._find_base(model, engines[name]))
+        engines = self._engines_of(config)
+        # Before the change: what it removes may still be on its way, and needs its base tier until it has ended.
+        in_use = {replica.body.model_name for replica in self._replicas.values()}
+        for name in [name for name in self._bases if name not in in_use and name not in self._config.models]:
+            del self._bases[name]
+        self._config, self._engines = config, engines
+        self._find_bases()
+        self.forget_all_but(lambda _replica_id: True)
+
+    def forget_all_but(self, known: Callable[[str], bool]) -> None:
+        """Drop what is kept, logs included, of replicas without a process that are not known or not configured."""
+        for replica_id, replica in list(self._replicas.items()):
+            if replica.idle and not (known(replica_id) and replica.body.model_name in self._config.models):
+                self._forget(replica_id)
 
     def capacity(self) -> Resources:
         """What the replicas of this machine may hold together."""
@@ -120,6 +131,7 @@ class Node:
         finally:
             self._called_off.discard(replica_id)
         self._remember(model, source, Tier.RUNNING, landed)
+        self._forget_if_removed(replica_id, model)
         if landed.cold_start is not None:
             self.store.cold_start(model, landed.cold_start)
         return landed
@@ -127,12 +139,11 @@ class Node:
     async def rest(self, replica_id: str, model: str, source: Tier, target: Tier) -> Landed:
         """Bring a replica to a colder tier. Failures are told in the result, not raised."""
         try:
-            landed = await self._replica(replica_id, model).rest(source, target)
+            landed = await self._rest(replica_id, model, source, target)
         finally:
             self._called_off.discard(replica_id)
         self._remember(model, source, target, landed)
-        if model not in self._config.models and not landed.tier.has_process:
-            self._forget(replica_id)
+        self._forget_if_removed(replica_id, model)
         return landed
 
     async def check(self, replica_id: str) -> bool:
@@ -170,7 +181,7 @@ class Node:
     async def _wake(self, replica_id: str, model: str, source: Tier) -> Landed:
         if model not in self._config.models:
             await self._end(replica_id)
-            return Landed(self._bases[model], 0.0, "The model is no longer configured.", measured=Resources())
+            return self._removed(model)
         if replica_id in self._called_off:
             if source.has_process and self.pid(replica_id) is not None:
                 return Landed(source, 0.0, CALLED_OFF)
@@ -180,11 +191,28 @@ class Node:
             replica.configure(*self._how_to_start(model))
         return await replica.wake(source)
 
+    async def _rest(self, replica_id: str, model: str, source: Tier, target: Tier) -> Landed:
+        if model not in self._config.models and replica_id not in self._replicas:
+            return self._removed(model)  # its engine has ended by itself
+        return await self._replica(replica_id, model).rest(source, target)
+
+    def _removed(self, model: str) -> Landed:
+        return Landed(self._bases[model], 0.0, "The model is no longer configured.", measured=Resources())
+
+    def _exited(self, replica_id: str, reason: str) -> None:
+        self._forget_if_removed(replica_id, self._replicas[replica_id].body.model_name)
+        self._on_exit(replica_id, reason)
+
     async def _end(self, replica_id: str) -> None:
         """Leave nothing of a replica whose model is no longer configured."""
         if replica := self._replicas.get(replica_id):
             await replica.end()
         self._forget(replica_id)
+
+    def _forget_if_removed(self, replica_id: str, model: str) -> None:
+        replica = self._replicas.get(replica_id)
+        if replica is not None and replica.idle and model not in self._config.models:
+            self._forget(replica_id)
 
     def _forget(self, replica_id: str) -> None:
         """The replica has no process and will not come back."""
@@ -210,6 +238,14 @@ class Node:
             ram=landed.measured.ram if landed.measured is not None else 0,
             reason=landed.error,
         )
+
+    def _engines_of(self, config: Config) -> Mapping[str, Engine]:
+        return {name: self._engine_of(model.engine) for name, model in config.models.items()}
+
+    def _find_bases(self) -> None:
+        for name, model in self._config.models.items():
+            # Fixed once known: the scheduler counts on it, even if weights come or go.
+            self._bases.setdefault(name, self._find_base(model, self._engines[name]))
 
     @staticmethod
     def _find_base(model: ModelConfig, engine: Engine) -> Tier:

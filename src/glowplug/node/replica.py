@@ -66,6 +66,11 @@ class Replica:
         self._ending = False
         self._trouble: asyncio.Future[str] | None = None
 
+    @property
+    def idle(self) -> bool:
+        """Whether it has no process, and none is on its way."""
+        return self._work is None and self.body.tree is None
+
     def configure(self, model: ModelConfig, engine: Engine, start_timeout: float) -> None:
         """What the next start is to go by."""
         self.body.model, self.body.engine, self.body.start_timeout = model, engine, start_timeout
