@@ -202,6 +202,17 @@ async def test_a_reload_keeps_what_did_not_change_starts_anew_what_did_and_ends_
         assert sorted(model.name for model in cluster.models()) == sorted(after)
 
 
+async def test_replicas_beyond_a_smaller_maximum_leave_nothing_behind(tmp_path):
+    async with running(configure(tmp_path, {"m": fake(replicas={"max": 2, "max_concurrency": 1})})) as cluster:
+        async with cluster.lease("m"), cluster.lease("m"):
+            assert len(cluster._node._replicas) == 2
+        await cluster.restart("m")
+        await cluster.reload(configure(tmp_path, {"m": fake(replicas={"max": 1})}), {})
+        assert list(cluster._node._replicas) == ["m-0"]
+        with pytest.raises(KeyError):
+            cluster.logs("m-1")
+
+
 async def test_a_drain_waits_for_running_requests_no_longer_than_it_is_told(tmp_path):
     async with running(configure(tmp_path, {"m": fake()})) as cluster:
         async with cluster.lease("m"):

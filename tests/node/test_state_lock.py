@@ -3,6 +3,7 @@
 import os
 import subprocess
 import sys
+import threading
 
 import pytest
 
@@ -64,3 +65,12 @@ def test_a_directory_that_cannot_be_made_is_one_sentence(tmp_path):
 def test_only_the_owner_may_look_into_the_directory(tmp_path):
     StateLock(tmp_path / "state").release()
     assert (tmp_path / "state").stat().st_mode & 0o077 == 0
+
+
+def test_a_lock_that_is_let_go_within_a_moment_is_waited_for(tmp_path):
+    """As when its holder was killed between the fork and the exec of a child, which holds it as well until then."""
+    first = StateLock(tmp_path)
+    timer = threading.Timer(0.05, first.release)
+    timer.start()
+    StateLock(tmp_path).release()
+    timer.join()

@@ -97,6 +97,7 @@ class LocalCluster:
         specs = model_specs(config, self._node)
         self._config, self._names = config, aliases(config)
         self._post(ModelsChanged(specs, relaunch, key_shares))
+        self._node.forget_all_but(self._scheduler.knows)
         self._broadcast.send("reload", models=list(config.models), relaunch=sorted(relaunch))
 
     async def drain(self, timeout: float) -> None:

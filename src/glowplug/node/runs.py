@@ -3,6 +3,7 @@
 import json
 import os
 import signal
+import time
 from contextlib import suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -60,9 +61,10 @@ class RunTable:
         groups.update(self._leftover_groups())
         found = [run for run in runs if _guardian_lives(run)]
         # A guardian whose server is gone is at this already; it may have been stopped, or be slow.
-        for run in found:
-            for pid in reversed(processes.descendants(run.guardian)):
-                _kill(pid)
+        guarded = [pid for run in found for pid in reversed(processes.descendants(run.guardian))]
+        for pid in guarded:
+            _kill(pid)
+        _await_end(guarded, _SWEEP_TIMEOUT)
         left = end_strays(f"{self._instance}-", sorted(groups), _SWEEP_TIMEOUT)
         for run in found:
             if _guardian_lives(run) and not any(map(processes.alive, processes.descendants(run.guardian))):
@@ -91,6 +93,13 @@ def _guardian_lives(run: Run) -> bool:
         return False
     stat = processes.read_stat(run.guardian)
     return stat is not None and not stat.dead and stat.start_time == run.start_time
+
+
+def _await_end(pids: list[int], timeout: float) -> None:
+    """Wait until killed processes are gone. Nobody tells of the end of what is not our child."""
+    deadline = time.monotonic() + timeout
+    while any(map(processes.alive, pids)) and time.monotonic() < deadline:
+        time.sleep(0.001)
 
 
 def _kill(pid: int) -> None:

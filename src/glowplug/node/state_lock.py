@@ -2,9 +2,13 @@
 
 import fcntl
 import os
+import time
 import uuid
 from contextlib import suppress
 from pathlib import Path
+
+_MOMENT = 0.5
+"""Seconds; from fork to exec it takes milliseconds, on a loaded machine tens of them."""
 
 
 class StateDirError(Exception):
@@ -39,7 +43,7 @@ class StateLock:
 
     def _take(self, state_dir: Path) -> None:
         try:
-            fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            self._lock()
         except BlockingIOError as error:
             self._file.seek(0)
             holder = self._file.read().strip() or "unknown"
@@ -52,6 +56,21 @@ class StateLock:
             self._file.truncate(0)
             self._file.write(str(os.getpid()))
             self._file.flush()
+
+    def _lock(self) -> None:
+        """Take it, or raise BlockingIOError if its holder does not let go within a moment.
+
+        A server that was killed in the middle of starting a process leaves a child that holds the lock until its exec.
+        """
+        deadline = time.monotonic() + _MOMENT
+        while True:
+            try:
+                fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                return
+            except BlockingIOError:
+                if time.monotonic() > deadline:
+                    raise
+                time.sleep(_MOMENT / 20)
 
 
 def _instance(path: Path) -> str:
