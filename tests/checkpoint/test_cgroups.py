@@ -2,7 +2,7 @@
 
 import pytest
 
-from glowplug.checkpoint import cgroups
+from glowplug.checkpoint import cgroups, processes
 from tests.checkpoint.trees import FAMILY, new_group, running
 
 HYBRID = """\
@@ -80,6 +80,6 @@ def test_a_group_is_killed_as_a_whole_even_when_frozen(controller):
         assert not cgroups.remove(group)
         cgroups.kill(group)
         tree.process.wait()
-        while not cgroups.empty(group):
+        while any(processes.alive(pid) for pid in cgroups.members(group)):
             pass
         assert tree.members() == []

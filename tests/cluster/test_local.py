@@ -55,16 +55,22 @@ async def test_a_lease_wakes_the_model_and_leaving_the_block_gives_the_replica_b
         assert view(cluster).replicas[0].memory["ram"] > 2**20
 
 
+async def one_that_waits(cluster) -> asyncio.Task:
+    """A request in the queue of `m`, which must not be granted."""
+
+    async def wait():
+        async with cluster.lease("m"):
+            pytest.fail("was granted after all")
+
+    waiting = asyncio.create_task(wait())
+    await asyncio.sleep(0)  # lets it arrive
+    assert view(cluster).queued == 1
+    return waiting
+
+
 async def test_a_lease_given_up_while_waiting_leaves_the_queue_and_its_share_is_not_held(tmp_path):
     async with running(configure(tmp_path, {"m": fake(SLOW)})) as cluster:
-
-        async def wait():
-            async with cluster.lease("m"):
-                pytest.fail("was granted after all")
-
-        waiting = asyncio.create_task(wait())
-        await asyncio.sleep(0)
-        assert view(cluster).queued == 1
+        waiting = await one_that_waits(cluster)
         waiting.cancel()
         with pytest.raises(asyncio.CancelledError):
             await waiting
@@ -75,13 +81,7 @@ async def test_a_lease_given_up_while_waiting_leaves_the_queue_and_its_share_is_
 
 async def test_a_lease_granted_in_the_moment_it_is_given_up_is_given_back(tmp_path):
     async with running(configure(tmp_path, {"m": fake(SLOW)})) as cluster:
-
-        async def wait():
-            async with cluster.lease("m"):
-                pytest.fail("was granted after all")
-
-        waiting = asyncio.create_task(wait())
-        await asyncio.sleep(0)
+        waiting = await one_that_waits(cluster)
         lease = next(iter(cluster._leases.values()))
         resolve = lease.resolve
 

@@ -10,8 +10,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from glowplug.checkpoint import processes
-
 
 @dataclass(frozen=True, slots=True)
 class Hierarchy:
@@ -103,11 +101,6 @@ def remove(group: Path) -> bool:
     except OSError:
         return False
     return True
-
-
-def empty(group: Path) -> bool:
-    """Whether no live process is in the group."""
-    return not any(processes.alive(pid) for pid in members(group))
 
 
 def oom_kills(group: Path) -> int | None:

@@ -9,19 +9,13 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, ClassVar, Protocol
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel
 
 from glowplug.config.models import ModelConfig
 
 
 class EngineError(Exception):
     """The engine cannot be used as configured. The text is one sentence for the user, with the remedy."""
-
-
-class NoOptions(BaseModel):
-    """For adapters without settings of their own."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
 
 @dataclass(frozen=True, slots=True)
