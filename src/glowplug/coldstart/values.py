@@ -117,7 +117,7 @@ class ColdStart:
 
     def seconds_of(self, phase: str) -> float | None:
         """Seconds of all spans of `phase` together (the outermost ones only); None if there is none."""
-        found = [span.seconds for span in self.walk() if span.phase == phase]
+        found = [span.seconds for span in _outermost(self.spans, phase)]
         return sum(found) if found else None
 
 
@@ -178,7 +178,7 @@ def from_json(document: Mapping[str, Any]) -> ColdStart:
             variant=str(document.get("variant", "")),
             outcome=document["outcome"],
             reason=document.get("reason"),
-            total=document.get("total"),
+            total=_number(document, "total"),
             started_at=document.get("started_at"),
             reported=dict(document.get("reported", {})),
             spans=tuple(_span_from_json(span) for span in document["spans"]),
@@ -191,7 +191,7 @@ def from_json(document: Mapping[str, Any]) -> ColdStart:
         )
     except KeyError as error:
         raise ValueError(f"it is no cold start: {error.args[0]!r} is missing") from error
-    except (TypeError, AttributeError) as error:
+    except (TypeError, AttributeError, IndexError) as error:
         raise ValueError(f"it is no cold start: {error}") from error
 
 
@@ -232,8 +232,8 @@ def _span_from_json(document: Mapping[str, Any]) -> Span:
     return Span(
         phase=str(document["phase"]),
         seconds=float(document["seconds"]),
-        start=document.get("start"),
-        end=document.get("end"),
+        start=_number(document, "start"),
+        end=_number(document, "end"),
         source=document.get("source", "stamps"),
         lines=tuple(document.get("lines", ())),
         children=tuple(_span_from_json(child) for child in document.get("children", ())),
@@ -252,6 +252,21 @@ def _activity_from_json(document: Mapping[str, Any]) -> Activity:
         verdict=document["verdict"],
         stacks=tuple((str(stack), float(share)) for stack, share in document.get("stacks", ())),
     )
+
+
+def _number(document: Mapping[str, Any], key: str) -> float | None:
+    value = document.get(key)
+    if value is not None and (isinstance(value, bool) or not isinstance(value, int | float)):
+        raise TypeError(f"{key!r} is no number")
+    return value
+
+
+def _outermost(spans: Sequence[Span], phase: str) -> Iterator[Span]:
+    for span in spans:
+        if span.phase == phase:
+            yield span
+        else:
+            yield from _outermost(span.children, phase)
 
 
 def _rounded(value: Any, digits: int = 6) -> Any:
