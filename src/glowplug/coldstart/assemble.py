@@ -18,8 +18,11 @@ _LONG_SILENCE = 30.0
 """Seconds from which on a silence is told as a number of its own."""
 
 
-def assemble(log: StartLog, grammar: Grammar) -> ColdStart:
-    """The cold start that `log` tells of, read by `grammar`."""
+def assemble(log: StartLog, grammar: Grammar, origin: float | None = None) -> ColdStart:
+    """The cold start that `log` tells of, read by `grammar`.
+
+    `origin` is when it began on the log's clock, if that is known better than the log tells.
+    """
     own = {id(line) for line in grammar.lines}
     log = replace(
         log,
@@ -28,6 +31,8 @@ def assemble(log: StartLog, grammar: Grammar) -> ColdStart:
     )
     reported: dict[str, float | bool] = {}
     begin, total = _total(log, grammar)
+    if origin is not None:
+        begin, total = origin, None
     spans = _spans(log, grammar, reported)
     for event in log.events:
         for name, value in event.values.items():
@@ -36,7 +41,7 @@ def assemble(log: StartLog, grammar: Grammar) -> ColdStart:
         for name, flag in event.line.flags.items():
             reported[name] = bool(reported.get(name)) or flag
     if total is not None:
-        reported["total"] = total
+        reported["total"] = round(total, 9)
     if grammar.derive is not None:
         reported |= grammar.derive(reported)
     outcome = _outcome(log, grammar)

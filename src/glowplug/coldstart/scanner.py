@@ -1,11 +1,12 @@
 """Reads bytes as they come and hands on the records that matter."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from glowplug.coldstart.collector import Collector, Mode
 from glowplug.coldstart.failures import TEXTS
 from glowplug.coldstart.finder import Finder
 from glowplug.coldstart.grammar import Grammar, Level
+from glowplug.coldstart.heads import Head
 from glowplug.coldstart.records import RecordReader
 
 _LONGEST = 1 << 20
@@ -17,10 +18,15 @@ class Scanner:
 
     Lines that cannot matter are passed over without being cut out, decoded or looked at one by one; this is what makes
     a log of serving, with millions of lines, a matter of seconds.
+
+    `restamp` may give a record another time than the one it carries.
     """
 
-    def __init__(self, grammars: Sequence[Grammar], collector: Collector) -> None:
+    def __init__(
+        self, grammars: Sequence[Grammar], collector: Collector, restamp: Callable[[Head], None] | None = None
+    ) -> None:
         self._collector = collector
+        self._restamp = restamp
         lines = [line for grammar in grammars for line in grammar.lines]
         ready = {ready.mark for grammar in grammars for ready in grammar.ready}
         self._marks = Finder([*(line.text for line in lines), *TEXTS])
@@ -71,4 +77,6 @@ class Scanner:
         if not line:
             return
         for head in self._records.read(line.rstrip(b"\r")):
+            if self._restamp is not None:
+                self._restamp(head)
             self._collector.accept(head, self.line)
