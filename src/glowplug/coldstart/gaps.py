@@ -9,8 +9,10 @@ from glowplug.coldstart.values import Span
 
 LEAST_GAP = 0.05
 """Seconds. What is shorter is the time between two lines of one piece of work."""
-_LEAST_SILENCE_SHARE = 0.01
-"""A silence longer than this part of the time around it is a gap of its own, with its own two lines."""
+_LEAST_SILENCE = 2.0
+_LEAST_SILENCE_SHARE = 0.2
+"""A silence of so many seconds, and so large a part of the unexplained time around it, is a gap of its own, with its
+own two lines. So one gap never falls into more than five of them."""
 
 
 def fill(
@@ -54,7 +56,7 @@ def _gaps(
 ) -> list[Span]:
     if end - begin < least:
         return []
-    limit = max(1.0, _LEAST_SILENCE_SHARE * (end - begin))
+    limit = max(_LEAST_SILENCE, _LEAST_SILENCE_SHARE * (end - begin))
     long = sorted(
         (s for s in silences if min(s.end, end) - max(s.start, begin) >= limit), key=lambda silence: silence.start
     )
