@@ -63,7 +63,7 @@ def assemble(log: StartLog, grammar: Grammar, origin: float | None = None) -> Co
         started_at=_started_at(log, begin),
         reported=reported,
         spans=fill(tree, 0.0, end, silences, _least_gap(log)) if begin is not None and end is not None else tree,
-        facts=_facts(log.events),
+        facts=_facts([*log.events, *log.bars.values()]),
         lines=(log.first_line, log.last_line),
     )
 

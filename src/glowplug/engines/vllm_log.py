@@ -266,6 +266,14 @@ V1 = Grammar(
         Interval(phase="config_tokenizer", begin=("api", "args", "first"), end=("engine_begin",)),
         Interval(phase="dist_init", begin=("engine_begin",), end=("load_begin",)),
         Interval(phase="kernel_warmup", begin=("autotune_begin",), end=("autotune_end",), each=True, label="autotune"),
+        Interval(
+            phase="kernel_warmup",
+            begin=("graph_memory_begin",),
+            end=("graph_memory_end",),
+            each=True,
+            key="graph_memory_profile",
+            label="graph memory",
+        ),
         Interval(phase="server_init", begin=("engine_ready",), end=("server_start",)),
     ),
     total=(
