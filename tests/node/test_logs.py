@@ -153,3 +153,15 @@ def test_an_unfinished_line_of_nothing_is_not_shown(text):
     ring = LogRing()
     ring.feed(b"line\n" + text)
     assert ring.lines() == ["line"]
+
+
+def test_a_listener_gets_every_byte_as_it_comes_until_it_leaves():
+    ring = LogRing()
+    heard = []
+    ring.feed(b"before\n")
+    ring.listen(heard.append)
+    ring.feed(b"half a li")
+    ring.feed(b"ne\r\xff\n")
+    ring.unlisten(heard.append)
+    ring.feed(b"after\n")
+    assert heard == [b"half a li", b"ne\r\xff\n"]

@@ -293,3 +293,17 @@ async def test_a_start_called_off_before_its_guardian_is_there_leaves_neither_gu
         go.clear()
         supervisor._prepare_spare()
         assert await round_trip() == before
+
+
+async def test_python_engines_print_without_delay_unless_the_launch_says_otherwise(supervisor):
+    await supervisor.spawn("model-0", shell("echo ready $PYTHONUNBUFFERED; sleep 1000"))
+    assert await printed(supervisor, "ready") == "ready 1"
+    await supervisor.spawn("model-1", shell("echo ready $PYTHONUNBUFFERED; sleep 1000", PYTHONUNBUFFERED="0"))
+    assert await printed(supervisor, "ready", "model-1") == "ready 0"
+
+
+async def test_the_root_of_a_tree_is_the_parent_of_its_main_process(supervisor):
+    tree = await spawn(supervisor, "echo ready; sleep 1000")
+    stat = processes.read_stat(tree.pid)
+    assert stat is not None
+    assert tree.root == stat.parent

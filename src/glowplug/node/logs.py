@@ -2,7 +2,7 @@
 
 import asyncio
 from collections import deque
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from itertools import islice
 
 MAX_LINES = 5000
@@ -31,6 +31,7 @@ class LogRing:
         self._cut = False
         self._written = 0
         self._followers: set[_Follower] = set()
+        self._listeners: list[Callable[[bytes], None]] = []
         self._closed = False
 
     @property
@@ -45,6 +46,16 @@ class LogRing:
             self._extend(part)
             self._finish_line()
         self._extend(rest)
+        for listener in self._listeners:
+            listener(data)
+
+    def listen(self, listener: Callable[[bytes], None]) -> None:
+        """Call `listener` with all bytes of output as they come, until `unlisten`. It must not raise."""
+        self._listeners.append(listener)
+
+    def unlisten(self, listener: Callable[[bytes], None]) -> None:
+        """Call it no more."""
+        self._listeners.remove(listener)
 
     def flush(self) -> None:
         """The writer is gone: a line without an end is complete now."""

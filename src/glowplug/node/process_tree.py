@@ -50,6 +50,11 @@ class GuardedTree:
         self.cgroup = order.cgroup if started.in_cgroup else None
 
     @property
+    def root(self) -> int:
+        """The process that everything of the tree descends from: its guardian, which is not part of the engine."""
+        return self._guardian.pid
+
+    @property
     def exited(self) -> "asyncio.Future[ExitCause]":
         """See `ProcessTree.exited`."""
         return self._exited

@@ -20,6 +20,9 @@ from glowplug.tiers.base import TierError
 
 log = logging.getLogger(__name__)
 
+_UNBUFFERED = {"PYTHONUNBUFFERED": "1"}
+"""So that what Python engines print comes when they print it, as on a terminal; through a pipe it would come late."""
+
 
 class Supervisor:
     """All process trees of one server.
@@ -61,7 +64,7 @@ class Supervisor:
         except OSError as error:
             # Without the record the engine is still guarded; only the sweep after two kills would miss it.
             log.warning("The start of %s could not be recorded: %s", replica_id, error)
-        order = Order(launch, {**os.environ, **launch.env, MARK: mark}, group)
+        order = Order(launch, {**_UNBUFFERED, **os.environ, **launch.env, MARK: mark}, group)
         await tree.start(order, lambda: self._forget(mark))
         self._prepare_spare()
         return tree
