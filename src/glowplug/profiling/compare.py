@@ -129,8 +129,8 @@ def unmatched(before: Mapping[str, Sequence[ColdStart]], after: Mapping[str, Seq
     """Sentences about what was not compared: scenarios of one side only, and starts that did not become ready."""
     old, new = _ready(before), _ready(after)
     if not len(old) == len(new) == 1:
-        for name in sorted(set(old) ^ set(new)):
-            yield f"scenario {name or 'without a name'} is only in the {'baseline' if name in old else 'other file'}"
+        for name in sorted((set(old) ^ set(new)) - {""}):
+            yield f"scenario {name} is only in the {'baseline' if name in old else 'other file'}"
     for side, all_of, ready in (("baseline", before, old), ("other file", after, new)):
         left = sum(map(len, all_of.values())) - sum(map(len, ready.values()))
         if left:

@@ -12,7 +12,7 @@ def png(svg: str) -> bytes:
     """The drawing as PNG.
 
     Raises:
-        PngError: the library for it is not installed, or the machine has no font.
+        PngError: the library for it is not installed, the machine has no font, or the drawing is too large.
     """
     try:
         from resvg_py import svg_to_bytes
@@ -23,4 +23,7 @@ def png(svg: str) -> bytes:
         raise PngError(
             "PNG needs a font, and none is installed; install one such as fonts-dejavu, or write an .svg file"
         )
-    return svg_to_bytes(svg, background="#ffffff", zoom=_ZOOM)
+    try:
+        return svg_to_bytes(svg, background="#ffffff", zoom=_ZOOM)
+    except ValueError as error:
+        raise PngError(f"the drawing does not become a PNG ({error}); write an .svg file") from error
