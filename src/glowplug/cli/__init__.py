@@ -3,6 +3,7 @@
 import click
 
 from glowplug import __version__
+from glowplug.cli.compare import compare
 from glowplug.cli.config import config
 from glowplug.cli.logs import logs
 from glowplug.cli.ps import ps
@@ -11,7 +12,7 @@ from glowplug.cli.restart import restart
 from glowplug.cli.serve import serve
 from glowplug.cli.wake import wake
 
-_COMMANDS = (serve, ps, wake, rest, restart, logs, config)
+_COMMANDS = (serve, ps, wake, rest, restart, logs, config, compare)
 
 
 class _InOrder(click.Group):
