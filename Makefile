@@ -1,5 +1,7 @@
 # make serve   a real model on http://127.0.0.1:8000, set up from nothing
 # make test    everything that can run on this machine
+# make engine-vllm, engine-sglang, engine-transformers
+#              that engine, built for a CPU, in .engines/, and its model in .models/
 # Options: PORT=8000  MODEL=/path/to/model.gguf  CONFIG=examples/quickstart.yaml  PYTHON=python3.11
 
 CONFIG ?= examples/quickstart.yaml
@@ -7,8 +9,11 @@ PORT ?= 8000
 VENV := .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
+ENGINES := vllm sglang transformers
+# The model of the embedded engine in the form that the engines in .engines load.
+HF_MODEL := .models/SmolLM2-135M-Instruct
 
-.PHONY: serve test test-fast lint bench clean
+.PHONY: serve test test-fast lint bench clean engines engine-vllm engine-sglang engine-transformers
 .DELETE_ON_ERROR:
 
 ifdef MODEL
@@ -19,7 +24,7 @@ serve: $(VENV)/installed $(VENV)/model
 	@$(BIN)/glowplug serve $(CONFIG) --port $(PORT)
 endif
 
-test: $(VENV)/dev $(VENV)/model
+test: $(VENV)/dev $(VENV)/model engines
 	$(BIN)/python -m pytest -m "not gpu"
 
 test-fast: $(VENV)/dev
@@ -34,7 +39,7 @@ bench: $(VENV)/dev $(VENV)/model
 	$(BIN)/python -m benchmarks
 
 clean:
-	rm -rf $(VENV) .models .pytest_cache .ruff_cache .hypothesis
+	rm -rf $(VENV) .engines .models .pytest_cache .ruff_cache .hypothesis
 
 $(VENV)/bin/python:
 	@sh scripts/venv.sh $(VENV)
@@ -66,3 +71,26 @@ $(VENV)/dev: requirements/dev.txt $(VENV)/installed
 	@echo "installing the test tools"
 	@$(PIP) install -r requirements/dev.txt
 	@touch $@
+
+# uv only makes the rest faster, so it may be missing.
+$(VENV)/uv: requirements/engine-install.txt | $(VENV)/installed
+	@$(PIP) install -r requirements/engine-install.txt && touch $@ || true
+
+.engines/%/installed: requirements/engine-%.txt requirements/engine-torch.txt | $(VENV)/uv
+	@sh scripts/engine.sh $*
+	@touch $@
+
+$(HF_MODEL): $(VENV)/model | .engines/transformers/installed
+	@echo "making $@ from its GGUF file"
+	@HF_HUB_OFFLINE=1 .engines/transformers/bin/python scripts/hugging_face_form.py $@.*.gguf $@ \
+	  >.engines/model.log 2>&1 || { echo "the model could not be made; see .engines/model.log" >&2; exit 1; }
+
+engine-vllm: .engines/vllm/installed $(HF_MODEL)
+engine-sglang: .engines/sglang/installed $(HF_MODEL)
+engine-transformers: .engines/transformers/installed $(HF_MODEL)
+
+# The tests of an engine that cannot be installed are skipped.
+engines:
+	@for engine in $(ENGINES); do \
+	  $(MAKE) -s --no-print-directory engine-$$engine || echo "the tests of $$engine will be skipped" >&2; \
+	done

@@ -1,4 +1,7 @@
-from glowplug.engines.arguments import command_line
+import pytest
+
+from glowplug.engines.arguments import OURS, argparse_line, command_line, given, refuse
+from glowplug.engines.base import EngineError
 
 
 def test_each_kind_of_value_has_its_spelling():
@@ -31,3 +34,22 @@ def test_one_letter_gets_one_dash():
 
 def test_zero_is_a_value_and_not_false():
     assert command_line({"gpu-layers": 0}) == ["--gpu-layers", "0"]
+
+
+def test_servers_built_on_argparse_get_all_items_after_one_flag():
+    assert argparse_line({"cuda-graph-bs": [1, 2], "enforce-eager": True, "lora-paths": [], "seed": None, "a": {}}) == [
+        "--cuda-graph-bs", "1", "2", "--enforce-eager", "-a", "{}",
+    ]  # fmt: skip
+
+
+def test_a_flag_is_found_in_either_spelling():
+    assert given({"max_model_len": 2048}, "max-model-len") == 2048
+    assert given({"max-model-len": 2048}, "max-model-len") == 2048
+    assert given({"max-model": 1}, "max-model-len") is None
+
+
+@pytest.mark.parametrize("flag", ["api-key", "api_key"])
+def test_a_flag_that_the_adapter_sets_is_refused_with_the_reason(flag):
+    with pytest.raises(EngineError, match=f'"{flag}" cannot be given in args: Glowplug checks API keys itself'):
+        refuse({"seed": 1, flag: "x"}, OURS)
+    refuse({"seed": 1, "api": "x"}, OURS)

@@ -6,7 +6,7 @@ from glowplug.engines.base import EngineError
 
 
 def test_engines_are_found_by_the_word_in_the_configuration():
-    for name in ("llama.cpp", "command", "fake"):
+    for name in ("llama.cpp", "vllm", "sglang", "transformers", "command", "fake"):
         assert registry.get(name).name == name
 
 

@@ -9,9 +9,15 @@ from glowplug.engines.base import Engine, EngineError
 from glowplug.engines.command import Command
 from glowplug.engines.fake import Fake
 from glowplug.engines.llama_cpp import LlamaCpp
+from glowplug.engines.sglang import Sglang
+from glowplug.engines.transformers import Transformers
+from glowplug.engines.vllm import Vllm
 
 _ENGINES: tuple[Engine, ...] = (
     LlamaCpp(),
+    Vllm(),
+    Sglang(),
+    Transformers(),
     Command(),
     Fake(),
 )

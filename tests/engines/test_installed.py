@@ -1,0 +1,64 @@
+import os
+import sys
+
+import pytest
+
+from glowplug.config.models import ModelConfig
+from glowplug.engines.base import EngineError
+from glowplug.engines.installed import environment, find
+from tests.engines.models import write_program
+
+PROGRAM = "an-engine-that-nobody-has"
+MODEL = ModelConfig(engine="vllm")
+
+
+def found(server="auto", model=MODEL):
+    return find(PROGRAM, server, model, "make engine")
+
+
+@pytest.fixture
+def places(tmp_path, monkeypatch):
+    """The three places, with the program in each: beside Python, on the PATH, under the working directory."""
+    monkeypatch.setattr(sys, "executable", str(tmp_path / "venv" / "bin" / "python"))
+    monkeypatch.setenv("PATH", str(tmp_path / "path"))
+    monkeypatch.chdir(tmp_path)
+    folders = [tmp_path / "venv" / "bin", tmp_path / "path", tmp_path / ".engines" / PROGRAM / "bin"]
+    return [write_program(folder / PROGRAM) for folder in folders]
+
+
+def test_it_is_looked_for_beside_python_then_on_the_path_then_in_engines(places):
+    for place in places:
+        assert found() == place
+        place.unlink()
+    with pytest.raises(EngineError, match=f"the program {PROGRAM} was not found; run: make engine, or give its path"):
+        found()
+
+
+def test_what_cannot_be_executed_is_passed_over(places):
+    places[0].chmod(0o644)
+    assert found() == places[1]
+
+
+def test_the_models_own_path_counts(places, tmp_path):
+    places[0].unlink()
+    own = write_program(tmp_path / "own" / PROGRAM)
+    assert found(model=ModelConfig(engine="vllm", env={"PATH": str(own.parent)})) == own
+
+
+def test_a_given_program_is_used_and_made_absolute(places, tmp_path):
+    given = write_program(tmp_path / "elsewhere" / "server")
+    assert found(server=str(given)) == given
+    assert found(server="elsewhere/server") == given
+    with pytest.raises(EngineError, match=r"the program /gone was not found; install it, or correct options\.server"):
+        found(server="/gone")
+
+
+def test_the_engine_finds_the_tools_installed_beside_it(monkeypatch, tmp_path):
+    monkeypatch.setenv("PATH", "/usr/bin")
+    program = tmp_path / "bin" / "server"
+    assert environment(program, ModelConfig(engine="vllm", env={"A": "1"})) == {
+        "A": "1",
+        "PATH": f"{tmp_path}/bin{os.pathsep}/usr/bin",
+    }
+    own = ModelConfig(engine="vllm", env={"PATH": "/opt/bin"})
+    assert environment(program, own)["PATH"] == f"{tmp_path}/bin{os.pathsep}/opt/bin"
