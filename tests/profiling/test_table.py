@@ -1,12 +1,13 @@
 """The report on a terminal."""
 
 import io
+from dataclasses import replace
 
 import pytest
 from rich.cells import cell_len
 from rich.console import Console
 
-from glowplug.coldstart.values import LogReport
+from glowplug.coldstart.values import ColdStart, LogReport, Span
 from glowplug.profiling.profile import Profile
 from glowplug.profiling.table import print_profiles
 from tests.profiling import samples
@@ -63,6 +64,13 @@ def test_a_gap_names_its_neighbours_and_what_was_done():
     assert "after: (EngineCore_DP0 pid=364) INFO 11-23 10:01:48 [worker.py:76] Available KV cache: 21.4 GiB" in text
     assert "before: (EngineCore_DP0 pid=364) INFO 11-23 10:01:55 [runner.py:63] Profiling graph memory" in text
     assert "it computed: 7.10 s of CPU time, read 41.0 MB" in text
+
+
+def test_a_gap_that_hardly_matters_is_one_line():
+    gap = Span("gap", 0.9, 0.0, 0.9, "gap", neighbours=("first", "second"))
+    short = ColdStart("vllm", outcome="ready", total=100.0, spans=(gap,))
+    assert "after: first" not in "\n".join(printed(Profile(samples.report(short))))
+    assert "after: first" in "\n".join(printed(Profile(samples.report(replace(short, total=10.0)))))
 
 
 def test_reported_numbers_are_repeated_only_if_no_span_shows_them():

@@ -86,14 +86,18 @@ def span_table(start: ColdStart, number: int = 0) -> str:
         f'<td class="number">{seconds(each.start, scale) if each.known else ""}</td>'
         f'<td class="number">{seconds(each.span.seconds, scale)}</td>'
         f'<td class="number">{share(each.span.seconds, start.total)}</td>'
-        f"<td>{markup(each.span.source)}</td><td>{markup(lines(each.span.lines))}</td></tr>"
+        f'<td class="source">{markup(each.span.source)}</td>'
+        f'<td class="source">{markup(lines(each.span.lines))}</td></tr>'
         for index, each in enumerate(place(start))
     )
     head = (
         '<th>Phase</th><th class="number">Start</th><th class="number">Seconds</th><th class="number">Share</th>'
         "<th>Source</th><th>Log</th>"
     )
-    return f'<table class="wide">\n<thead><tr>{head}</tr></thead>\n<tbody>\n{rows}\n</tbody>\n</table>' if rows else ""
+    if not rows:
+        return ""
+    whole = f'<table class="wide">\n<thead><tr>{head}</tr></thead>\n<tbody>\n{rows}\n</tbody>\n</table>'
+    return f'<div class="scroll">{whole}</div>'
 
 
 def gaps(start: ColdStart) -> str:
@@ -133,7 +137,7 @@ def _named(span: Span, start: ColdStart) -> str:
 
 def _gap(span: Span, start: ColdStart) -> str:
     scale = scale_of(start)
-    when = f" from {seconds(span.start, scale)}" if span.start is not None else ""
+    when = f" beginning at {seconds(span.start, scale)}" if span.start is not None else ""
     parts = [f"<p><strong>{seconds(span.seconds, scale)}</strong>{when}</p>"]
     if span.activity is not None:
         parts.append(paragraphs(activity(span.activity)))

@@ -18,6 +18,7 @@ _STYLES = {
 _NAME_AT_MOST = 40
 _BAR_AT_LEAST, _BAR_AT_MOST = 8, 40
 _ROOM_FOR_LINES = 100  # columns of a terminal; below, the bar is worth more than the line numbers
+_WORTH_EXPLAINING = 0.01  # of the total
 _BETWEEN = "  "
 
 
@@ -93,6 +94,8 @@ def _bar(each: Placed, low: float, high: float, width: int, glyphs: Glyphs) -> s
 
 
 def _details(each: Placed, start: ColdStart, console: Console) -> Iterator[Text]:
+    if each.span.phase == "gap" and start.total and each.span.seconds < _WORTH_EXPLAINING * start.total:
+        return  # pages and JSON explain these, too
     indent = "  " * (each.depth + 2)
     for detail in span_details(each.span, scale_of(start)):
         for line in Text(detail, style="dim").wrap(console, max(20, console.width - len(indent))):
