@@ -13,7 +13,7 @@ from glowplug.coldstart.values import ColdStart, Outcome, Span
 
 _COARSE = 1.0
 """Seconds: gaps shorter than that are not told from the rounding of stamps of whole seconds."""
-_NOT_FACTS = ("seconds", "milliseconds", "clock", "rank", "at", "version", "model")
+_NOT_FACTS = ("seconds", "milliseconds", "clock", "rank", "label", "at", "version", "model")
 _LONG_SILENCE = 30.0
 """Seconds from which on a silence is told as a number of its own."""
 

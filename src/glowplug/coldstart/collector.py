@@ -10,8 +10,8 @@ from glowplug.coldstart import failures
 from glowplug.coldstart.events import Event, StartLog
 from glowplug.coldstart.finder import Finder
 from glowplug.coldstart.grammar import Grammar, Level, Line
-from glowplug.coldstart.heads import Head, read_time
-from glowplug.coldstart.stamps import Unwrapper
+from glowplug.coldstart.heads import Head
+from glowplug.coldstart.stamps import Unwrapper, read_time
 
 _ATTENTION = 20_000
 """Lines read whole, whatever they say, since the last beginning of a start: their times bound the silences. Start-up
@@ -74,6 +74,7 @@ class Collector:
         matched = list(self._match(message))
         if matched:
             start = self._begin(start, source, matched, head, number)
+        before = start.clock.last
         if not start.ready:
             self._tick(start, head, inner, outer, number)
         start.last_line = number
@@ -83,11 +84,10 @@ class Collector:
                 for grammar in self._users[place]:
                     start.scores[grammar] = start.scores.get(grammar, 0) + line.weight
             process = values.get("rank") or f"{head.process} {head.pid}".strip()
-            # A bar has no time of its own; it began after the last line that has one.
-            time = start.inner.last if line.bar and inner is None else inner
+            time = inner
             if "at" in values and (told := read_time(values["at"])) is not None:
                 time = told.seconds
-            start.add(Event(line, number, time, outer, process, values, message[:_SNIPPET]))
+            start.add(Event(line, number, time, outer, process, values, message[:_SNIPPET], before))
             if line.level is Level.WORK and not line.bar:
                 start.failures.clear()
             if line.mark is not None:
@@ -172,6 +172,9 @@ class Collector:
             return
         for clock, seconds, stamp in ((start.inner, inner, head.inner), (start.outer, outer, head.outer)):
             if seconds is not None and stamp is not None:
+                if stamp.relative and clock.first is None:
+                    # The process began at zero, and its first line is late by what it did before.
+                    clock.tick(0.0, number, "")
                 clock.tick(seconds, number, text)
                 clock.year = clock.year or stamp.year
                 clock.zoned = clock.zoned or stamp.zoned

@@ -51,20 +51,21 @@ def told(log: StartLog) -> list[Piece]:
         end = log.time_of(event)
         start = None if end is None else end - seconds
         key = line.phase if line.key is None else line.key
-        pieces.append(
-            Piece(line.phase, seconds, start, end, event.process, (event.number,), "reported", line.label, key)
-        )
+        label = event.values.get("label", line.label)
+        pieces.append(Piece(line.phase, seconds, start, end, event.process, (event.number,), "reported", label, key))
     return pieces
 
 
 def bars(log: StartLog) -> list[Piece]:
-    """What progress bars say of phases; they start when they are first drawn, after the last line with a time."""
+    """What progress bars say of phases. A bar ends when its last state was drawn; where that has no time, it began
+    after the last line that has one."""
     pieces: list[Piece] = []
     for event in log.bars.values():
         seconds = seconds_of(event)
         if event.line.phase is None or seconds is None:
             continue
-        start = log.time_of(event)
+        drawn = log.time_of(event)
+        start = event.before if drawn is None else drawn - seconds
         end = None if start is None else start + seconds
         key = event.line.phase if event.line.key is None else event.line.key
         pieces.append(
@@ -131,14 +132,14 @@ def _moment(log: StartLog, name: str, interval: Interval, after: tuple[float, in
     clock = log.outer if interval.outer else log.clock
     if name == "first":
         return None if clock.first is None else (clock.first, clock.first_line)
-    if name.startswith("before:"):
-        found = [event for event in log.events if event.line.mark == name.removeprefix("before:")]
-        found += [event for event in log.bars.values() if event.line.mark == name.removeprefix("before:")]
-        if not found or (time := log.time_of(found[0])) is None or after is None or time <= after[0]:
+    kind, _, mark = name.rpartition(":")
+    if kind == "before":
+        found = [event for event in (*log.events, *log.bars.values()) if event.line.mark == mark]
+        if not found or (time := found[0].before) is None or after is None or time <= after[0]:
             return None
         return time, found[0].number
-    for event in log.events:
-        if event.line.mark != name:
+    for event in reversed(log.events) if kind == "last" else log.events:
+        if event.line.mark != mark:
             continue
         time = event.outer if interval.outer else log.time_of(event)
         if time is not None and (after is None or time >= after[0]):

@@ -1,7 +1,7 @@
 """What the lines of one start have told so far."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from glowplug.coldstart.failures import Failure
 from glowplug.coldstart.grammar import Level, Line
@@ -10,13 +10,15 @@ _LEAST_SILENCE = 0.5
 """Seconds without a line from which on a silence is remembered."""
 _MOST_SILENCES = 200
 _MOST_EVENTS = 20_000
+_MOST_BARS = 1_000
 _MOST_FAILURES = 50
 """Bounds, so that memory stays flat whatever the log holds. A start of 16 ranks with a draft model has 400 events."""
 
 
 @dataclass(frozen=True, slots=True)
 class Event:
-    """A line that means something. `inner` and `outer` are seconds on the engine's and the collector's clock."""
+    """A line that means something. `inner` and `outer` are seconds on the engine's and the collector's clock; `before`
+    is when the last line before it was written that has a time (of a progress bar: before it was drawn first)."""
 
     line: Line
     number: int
@@ -25,6 +27,7 @@ class Event:
     process: str
     values: Mapping[str, str]
     text: str
+    before: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,7 +82,8 @@ class StartLog:
     """Greatest difference between the engine's clock and the collector's, on lines that have both: a collector's time
     is late by as much as it waited, and the least waiting tells the difference of the clocks."""
     events: list[Event] = field(default_factory=list[Event])
-    bars: dict[tuple[str, str], Event] = field(default_factory=dict[tuple[str, str], Event])
+    bars: dict[tuple[str, str, int], Event] = field(default_factory=dict[tuple[str, str, int], Event])
+    """The last state of every progress bar, by its text, its process and how often it began anew."""
     marks: set[tuple[str, str]] = field(default_factory=set[tuple[str, str]])
     failures: list[Failure] = field(default_factory=list[Failure])
     scores: dict[int, int] = field(default_factory=dict[int, int])
@@ -90,9 +94,21 @@ class StartLog:
     def add(self, event: Event) -> None:
         """Remember a line that means something."""
         if event.line.bar:
-            self.bars[event.line.text, event.process] = event
+            self._draw(event)
         elif len(self.events) < _MOST_EVENTS:
             self.events.append(event)
+
+    def _draw(self, event: Event) -> None:
+        """A bar that stands at zero again is another one, such as that of a draft model."""
+        drawn = sum(1 for text, process, _ in self.bars if (text, process) == (event.line.text, event.process))
+        last = self.bars.get((event.line.text, event.process, drawn - 1))
+        if last is None:
+            self.bars[event.line.text, event.process, 0] = event
+        elif _at_zero(event) and not _at_zero(last):
+            if len(self.bars) < _MOST_BARS:
+                self.bars[event.line.text, event.process, drawn] = event
+        else:
+            self.bars[event.line.text, event.process, drawn - 1] = replace(event, before=last.before)
 
     def fail(self, failure: Failure) -> None:
         """Remember a line that tells of a failure."""
@@ -113,3 +129,7 @@ class StartLog:
     def clock(self) -> Clock:
         """The clock that times of this start are on."""
         return self.outer if self.inner.first is None else self.inner
+
+
+def _at_zero(bar: Event) -> bool:
+    return not bar.values.get("clock", "1").strip("0:")

@@ -21,6 +21,10 @@ TEXTS = (
     "Error",
     "Exception",
     "error:",
+    "error while handling argument",
+    "couldn't bind",
+    "already in use",
+    "Check failed:",
     "core dumped",
     "Segmentation fault",
     "Killed",
@@ -39,11 +43,20 @@ TEXTS = (
 _RULES: tuple[tuple[re.Pattern[str], int], ...] = (
     (re.compile(r"(?:CUDA|ROCm|HIP|NCCL|Metal)\b.{0,20}[Ee]rror\b.*"), 5),
     (re.compile(r"(?:[\w.]+\.)?OutOfMemoryError\b.*"), 5),
+    (re.compile(r"(?:\S+: )?(?:\S+ failed: )?out of memory\b.*"), 5),
     (re.compile(r"No space left on device.*"), 5),
+    (re.compile(r"(?:error while attempting to bind|couldn't bind)\b.*|\b[Aa]ddress already in use\b.*"), 5),
+    (re.compile(r"Check failed:.*"), 4),
     (re.compile(r"(?:error loading model|failed to load model|exiting due to)\b.*"), 3),
-    (re.compile(r"error: (?:unrecognized|argument|the following|invalid|unknown)\b.*"), 4),
+    (
+        re.compile(
+            r"error: (?:unrecognized|unexpected|argument|the following|invalid|unknown|a value is required)\b.*"
+        ),
+        4,
+    ),
+    (re.compile(r"error while handling argument\b.*"), 4),
     (re.compile(r".*(?:Engine core initialization failed|Engine process failed|Failed core proc).*"), 1),
-    (re.compile(r".*(?:ShardCannotStart|sigquit from a child).*"), 1),
+    (re.compile(r".*(?:ShardCannotStart|DownloadError|WebserverFailed|sigquit from a child).*"), 1),
     (re.compile(r"^(?:ERROR )?(?:[A-Za-z_][\w]*\.)*[A-Z]\w*(?:Error|Exception)\b(?::.*)?$"), 4),
     (re.compile(r".*\b(?:Segmentation fault|Aborted|Killed)\b.*"), 2),
     (re.compile(r"Traceback \(most recent call last\)"), 0),

@@ -30,8 +30,9 @@ class Line:
         text: plain ASCII text that every such line contains, without quotes; found by a scan over the raw bytes.
         pattern: regular expression searched in the line; None if `text` says all. Its named groups: `seconds`,
             `milliseconds` and `clock` (such as 01:41) are a duration that ends at this line; `rank` is the rank that
-            speaks; `n_KEY` is a number under `reported`; `at` is a time that stands in the line
-            (2026-07-06T14:07:54), which counts instead of the line's own; any other becomes a fact.
+            speaks; `label` says what the duration is of, before the label of the line; `n_KEY` is a number under
+            `reported`; `at` is a time that stands in the line (2026-07-06T14:07:54), which counts instead of the
+            line's own; any other becomes a fact.
         phase: whose duration the line tells.
         key: name of that number under `reported`; the phase if None, nothing if empty.
         label: what this span is of, such as "draft model".
@@ -59,7 +60,8 @@ class Interval:
     """A phase that follows from two moments.
 
     `begin` and `end` are names of marks in order of preference: the first name that occurs counts. The name `first`
-    is the first line of the start, `before:NAME` the last line before the mark NAME. With `each`, every process has
+    is the first line of the start, `before:NAME` the last line with a time before the mark NAME first came, `last:NAME`
+    the last time that it came. With `each`, every process has
     intervals of its own, several one after another; they are summed, and the slowest process counts. `key` as in
     `Line`. `outer` takes the times that a collector of logs put before the lines.
     """

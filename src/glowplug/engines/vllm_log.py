@@ -192,7 +192,8 @@ _OFFLINE = (
     Line(text="llm_init_s", pattern=r"\"llm_init_s\": (?P<n_external_llm_init_s>[\d.]+)", level=Level.NONE, weight=0),
     Line(text="ttft_first_ms", pattern=r"\"ttft_first_ms\": (?P<n_ttft_first_ms>[\d.]+)", level=Level.NONE, weight=0),
     Line(
-        text="timestamp",
+        # Indented and quoted, or every line of a log in JSON would be looked at for it.
+        text='  "timestamp": ',
         pattern=r"^\s*\"timestamp\": \"(?P<at>[\dT:.-]+)\"",
         mark="script",
         level=Level.NONE,

@@ -1,0 +1,14 @@
+"""Lines of huggingface_hub, with which most engines download their weights."""
+
+from glowplug.coldstart.grammar import Line
+
+DOWNLOAD = (
+    Line(
+        # Nothing was downloaded while the clock of the bar stands at zero: the files are in the cache.
+        text="Fetching ",
+        pattern=r"Fetching \d+ files: .*\| \d+/\d+ \[(?P<clock>(?!00:00)[\d:]+)<",
+        phase="weights_download",
+        bar=True,
+        weight=0,
+    ),
+)
