@@ -1,7 +1,9 @@
 """Times of day as engines and log collectors write them, turned into seconds that can be subtracted."""
 
+import re
+from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import date
+from datetime import UTC, date, datetime, timedelta
 from functools import lru_cache
 
 _DAY = 86400.0
@@ -11,6 +13,10 @@ _YEAR_DAYS = 366
 _NEW_YEAR = date(_YEAR, 1, 1).toordinal()
 _FEBRUARY_28 = date(_YEAR, 2, 28).toordinal()
 _MARCH_1 = date(_YEAR, 3, 1).toordinal()
+_ISO = re.compile(
+    r"(?P<year>\d{4})-(?P<month>\d\d)-(?P<day>\d\d)[T ](?P<clock>\d\d:\d\d:\d\d)(?:[.,](?P<fraction>\d+))?"
+    r"(?P<zone>Z|[+-]\d\d:?\d\d)?"
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,8 +34,25 @@ class Stamp:
 
 
 @lru_cache(maxsize=4096)
-def _day(month: int, day: int) -> float:
-    return date(_YEAR, month, day).toordinal() * _DAY
+def _whole(year: str | None, month: str, day: str, clock: str, zone: str | None) -> Stamp | None:
+    """A stamp of whole seconds. Neighbouring lines mostly share theirs."""
+    try:
+        hours, minutes, seconds = (int(part) for part in clock.split(":"))
+        moment = datetime(int(year or 0) or _YEAR, int(month), int(day), hours, minutes, seconds, tzinfo=UTC)
+        moment -= _offset(zone)
+    except (ValueError, OverflowError):
+        return None
+    days = date(_YEAR, moment.month, moment.day).toordinal()
+    total = days * _DAY + moment.hour * 3600 + moment.minute * 60 + moment.second
+    return Stamp(total, moment.year if year else None, bool(zone))
+
+
+def _offset(zone: str | None) -> timedelta:
+    if not zone or zone in "Zz":
+        return timedelta()
+    digits = zone[1:].replace(":", "")
+    offset = timedelta(hours=int(digits[:2]), minutes=int(digits[2:4] or 0))
+    return -offset if zone[0] == "-" else offset
 
 
 def stamp(year: str | None, month: str, day: str, clock: str, fraction: str | None, zone: str | None) -> Stamp | None:
@@ -37,19 +60,25 @@ def stamp(year: str | None, month: str, day: str, clock: str, fraction: str | No
 
     None if there is no such date.
     """
-    try:
-        base = _day(int(month), int(day))
-    except ValueError:
+    whole = _whole(year, month, day, clock, zone)
+    if whole is None or not fraction:
+        return whole
+    return Stamp(whole.seconds + int(fraction[:9]) / 10 ** min(len(fraction), 9), whole.year, whole.zoned)
+
+
+def stamp_of(groups: Mapping[str, str | None]) -> Stamp | None:
+    """The stamp out of the groups of a match: `month`, `day` and `clock`, and whichever there are of `year`,
+    `fraction` and `zone`. None if there is no such date."""
+    month, day, clock = groups.get("month"), groups.get("day"), groups.get("clock")
+    if month is None or day is None or clock is None:
         return None
-    hours, minutes, seconds = clock.split(":")
-    total = base + int(hours) * 3600 + int(minutes) * 60 + int(seconds)
-    if fraction:
-        total += int(fraction[:9]) / 10 ** min(len(fraction), 9)
-    if zone and zone not in ("Z", "z"):
-        digits = zone[1:].replace(":", "")
-        offset = int(digits[:2]) * 3600 + int(digits[2:4] or 0) * 60
-        total += -offset if zone[0] == "+" else offset
-    return Stamp(total, int(year) if year else None, bool(zone))
+    return stamp(groups.get("year"), month, day, clock, groups.get("fraction"), groups.get("zone"))
+
+
+def read_time(text: str) -> Stamp | None:
+    """The time that `text` begins with, such as 2026-07-06T14:07:54; None if there is none."""
+    match = _ISO.match(text)
+    return None if match is None else stamp_of(match.groupdict())
 
 
 def iso(seconds: float, year: int, *, zoned: bool) -> str:
@@ -64,18 +93,28 @@ def iso(seconds: float, year: int, *, zoned: bool) -> str:
 
 
 class Unwrapper:
-    """Lets times without a year go on over new year, and over the end of February in years of 365 days."""
+    """Lets times without a year go on over new year, and over the end of February in years of 365 days.
+
+    Lines of several processes may be a little out of order, there too.
+    """
 
     def __init__(self) -> None:
         self._last: float | None = None
-        self._added = 0.0
+        self._years = 0.0
+        self._leap = True
 
     def __call__(self, seconds: float) -> float:
-        """The seconds as they would be on a clock that never jumps back by half a year."""
-        if self._last is not None:
-            if seconds < self._last - _YEAR_DAYS / 2 * _DAY:
-                self._added += _YEAR_DAYS * _DAY
-            elif seconds // _DAY == _MARCH_1 and self._last // _DAY == _FEBRUARY_28:
-                self._added -= _DAY
-        self._last = seconds
-        return seconds + self._added
+        """The seconds as they would be on a clock that never jumps by half a year."""
+        last, self._last = self._last, seconds
+        if last is not None:
+            if seconds < last - _YEAR_DAYS / 2 * _DAY:
+                self._years += 1
+            elif seconds > last + _YEAR_DAYS / 2 * _DAY:
+                self._years -= 1
+            elif seconds // _DAY == _MARCH_1 and last // _DAY == _FEBRUARY_28:
+                self._leap = False
+        days = _YEAR_DAYS * self._years
+        # A start that lasts from February to January does not exist, so the years need not be shorter too.
+        if not self._leap and seconds >= _MARCH_1 * _DAY:
+            days -= 1
+        return seconds + days * _DAY
