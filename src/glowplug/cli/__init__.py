@@ -3,16 +3,18 @@
 import click
 
 from glowplug import __version__
+from glowplug.cli.bench import bench
 from glowplug.cli.compare import compare
 from glowplug.cli.config import config
 from glowplug.cli.logs import logs
+from glowplug.cli.profile import profile
 from glowplug.cli.ps import ps
 from glowplug.cli.rest import rest
 from glowplug.cli.restart import restart
 from glowplug.cli.serve import serve
 from glowplug.cli.wake import wake
 
-_COMMANDS = (serve, ps, wake, rest, restart, logs, config, compare)
+_COMMANDS = (serve, ps, wake, rest, restart, logs, config, profile, bench, compare)
 
 
 class _InOrder(click.Group):

@@ -3,6 +3,7 @@
 import os
 from collections.abc import Mapping
 from pathlib import Path
+from typing import TypeVar
 
 from pydantic import BaseModel
 
@@ -14,6 +15,8 @@ from glowplug.config.paths import with_absolute_paths
 from glowplug.config.validation import validate
 
 _MISSING = "write one, or begin with: glowplug config example > glowplug.yaml"
+
+Shape = TypeVar("Shape", bound=Config)
 
 
 def load(path: Path, engines: Mapping[str, type[BaseModel]], environment: Mapping[str, str] | None = None) -> Config:
@@ -27,11 +30,21 @@ def load(path: Path, engines: Mapping[str, type[BaseModel]], environment: Mappin
     Raises:
         ConfigError: the file cannot be used; it holds every problem with line and column.
     """
+    return load_as(Config, path, engines, environment)
+
+
+def load_as(
+    shape: type[Shape],
+    path: Path,
+    engines: Mapping[str, type[BaseModel]],
+    environment: Mapping[str, str] | None = None,
+) -> Shape:
+    """As `load`, for files with more keys than a configuration has: `shape` adds them to `Config`."""
     document = read_document(path, os.environ if environment is None else environment, missing=_MISSING)
     if document.data is None and not document.problems:
         raise ConfigError([Problem(document.file, None, 'the file is empty; it needs at least one model in "models"')])
     _keep_environment_text(document)
-    config = validate(document, Config, document.data)
+    config = validate(document, shape, document.data)
     check(document, engines)
     if config is None or document.problems:
         raise ConfigError(document.problems)

@@ -6,10 +6,13 @@ and left alone. `args`, `env` and `options` go to the engine as they are.
 """
 
 from pathlib import Path
+from typing import TypeVar
 
 from glowplug.config.models import Config, ModelConfig
 
 _PATH_STARTS = ("/", "~", "./", "../")
+
+Shape = TypeVar("Shape", bound=Config)
 
 
 def absolute(path: Path, folder: Path) -> Path:
@@ -21,7 +24,7 @@ def absolute(path: Path, folder: Path) -> Path:
     return folder / path
 
 
-def with_absolute_paths(config: Config, folder: Path) -> Config:
+def with_absolute_paths(config: Shape, folder: Path) -> Shape:
     """`config` with every path in it absolute."""
     folder = folder.absolute()
     keys = config.server.api_keys_file

@@ -1,0 +1,186 @@
+"""One repeat from an empty machine to an empty machine: prepare, start the server, ask, write down, clean up."""
+
+import asyncio
+import time
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
+from dataclasses import asdict, dataclass, replace
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+from urllib.parse import quote
+
+import aiohttp
+
+from glowplug.engines import registry
+from glowplug.profiling.bench import page_cache
+from glowplug.profiling.bench.caches import Caches
+from glowplug.profiling.bench.client import PROMPTS, RequestFailed, timed_request
+from glowplug.profiling.bench.conditions import moment
+from glowplug.profiling.bench.journal import Journal, write_whole
+from glowplug.profiling.bench.paths import StartPath, parse_path
+from glowplug.profiling.bench.repeat import Repeat, Timing
+from glowplug.profiling.bench.scenario import Scenario
+from glowplug.profiling.bench.schedule import Turn
+from glowplug.profiling.bench.server import Server, ServerFailed, server_config, serving
+from glowplug.profiling.bench.settle import Rest
+from glowplug.scheduler.values import Tier
+
+FILL_PATH = "cold"
+"""The path of the start that fills the caches: it begins without any, as the first start on a new machine does."""
+
+
+@dataclass(frozen=True, slots=True)
+class Bench:
+    """What all repeats of a run have in common. `node` is the `node` section of the servers' configuration."""
+
+    journal: Journal
+    rest: Rest
+    settle: float
+    node: Mapping[str, Any]
+
+
+class Measurer:
+    """Carries out repeats, one at a time."""
+
+    def __init__(self, bench: Bench) -> None:
+        self._bench = bench
+        self._earlier: Mapping[int, int] = {}
+
+    def filled(self, scenario: Scenario) -> bool:
+        """Whether the caches that the scenario's path takes for granted are there."""
+        return not scenario.path.caches_filled or self._filled_caches(scenario).filled
+
+    async def fill(self, scenario: Scenario, turn: Turn) -> Repeat:
+        """Start the model once with empty caches, which it leaves behind for repeats that want them filled."""
+        caches = self._filled_caches(scenario)
+        start = replace(scenario, path=parse_path(FILL_PATH))
+        repeat = await self._repeat(start, replace(turn, scenario=start.name), caches, kind="fill")
+        if repeat.failure is None:
+            caches.mark_filled()
+        return repeat
+
+    async def repeat(self, scenario: Scenario, turn: Turn) -> Repeat:
+        """Measure. What goes wrong is told in the result; only a full disk and the like is raised, as OSError."""
+        if scenario.path.caches_filled:
+            return await self._repeat(scenario, turn, self._filled_caches(scenario))
+        caches = Caches(self._bench.journal.work / "caches" / "fresh")
+        try:
+            return await self._repeat(scenario, turn, caches)
+        finally:
+            caches.remove()
+
+    def without_caches(self, scenario: Scenario, turn: Turn, reason: str) -> Repeat:
+        """What is written down for a repeat that could not be, because its caches could not be filled."""
+        failure = f"the start that fills the caches failed: {reason}"
+        repeat_id = self._bench.journal.next_id(scenario.name)
+        return Repeat(repeat_id, scenario.name, "measured", turn.round, turn.position, _now(), failure=failure)
+
+    async def _repeat(self, scenario: Scenario, turn: Turn, caches: Caches, kind: str = "measured") -> Repeat:
+        journal = self._bench.journal
+        weights = registry.get(scenario.config.engine).weights(scenario.config)
+        repeat_id = journal.next_id(scenario.name if kind == "measured" else f"{scenario.model}-fill")
+        if not caches.filled:
+            caches.empty()
+        config = journal.work / "serve.yaml"
+        write_whole(config, server_config(scenario, caches.environment(scenario.config.env), self._bench.node))
+        config.chmod(0o600)
+        settled = await self._bench.rest.settle(self._earlier, self._bench.settle)
+        began = time.monotonic()
+        found = Repeat(repeat_id, scenario.name, kind, turn.round, turn.position, _now())
+        asking = _Asking(scenario, weights)
+        try:
+            async with serving(config, journal.logs / f"{repeat_id}.server.log", scenario.model) as server:
+                found = await self._ask(server, asking, found)
+        except (ServerFailed, RequestFailed, aiohttp.ClientError, TimeoutError) as error:
+            found = replace(found, failure=_sentence(error))
+        took = round(settled.seconds + time.monotonic() - began, 2)
+        return replace(found, took=took, conditions={"settled": asdict(settled), **found.conditions})
+
+    async def _ask(self, server: Server, asking: "_Asking", found: Repeat) -> Repeat:
+        try:
+            found = await asking.run(server, found)
+        except (ServerFailed, RequestFailed, aiohttp.ClientError) as error:
+            found = replace(found, failure=_sentence(error), cold_start=await asking.failed_start(server))
+        with suppress(ServerFailed, aiohttp.ClientError):
+            write_whole(self._bench.journal.logs / f"{found.id}.engine.log", await server.engine_log())
+        self._earlier = server.processes()
+        return found
+
+    def _filled_caches(self, scenario: Scenario) -> Caches:
+        return Caches(self._bench.journal.work / "caches" / f"model-{quote(scenario.model, safe='')}")
+
+
+class _Asking:
+    """What is asked of the server in one repeat."""
+
+    def __init__(self, scenario: Scenario, weights: Sequence[Path]) -> None:
+        self._scenario = scenario
+        self._path: StartPath = scenario.path
+        self._weights = weights
+
+    async def run(self, server: Server, found: Repeat) -> Repeat:
+        """Bring the model into the state in which the path begins, then wake it by a request, and ask again.
+
+        Raises ServerFailed, RequestFailed, aiohttp.ClientError.
+        """
+        if self._path.tier is not None:
+            await self._bring_to(server, self._path.tier)
+        await self._prepare_page_cache()
+        conditions = await asyncio.to_thread(moment, self._weights)
+        since = datetime.now(UTC)
+        first = await self._request(server, PROMPTS[1])
+        if self._path.tier is not None and first.woke_from != self._path.tier:
+            raise ServerFailed(await self._detour(server, first.woke_from))
+        second = await self._request(server, PROMPTS[2])
+        return replace(
+            found,
+            began=_text(since),
+            first=first,
+            second=second,
+            memory=await server.memory(),
+            cold_start=await server.cold_start(first.woke_from, since),
+            conditions=conditions,
+        )
+
+    async def failed_start(self, server: Server) -> Mapping[str, Any] | None:
+        """The record of a start that did not come to its end; None if there is none."""
+        with suppress(ServerFailed, aiohttp.ClientError):
+            for record in await server.cold_starts():
+                if record["outcome"] != "ready":
+                    return record
+        return None
+
+    async def _bring_to(self, server: Server, tier: Tier) -> None:
+        """Start the model, let it serve a request as it will have done in real life, and rest it."""
+        await server.wake()
+        await self._request(server, PROMPTS[0])
+        await server.rest(tier)
+        await asyncio.sleep(self._scenario.idle)
+
+    async def _prepare_page_cache(self) -> None:
+        machine = self._scenario.page_cache == "machine"
+        try:
+            await asyncio.to_thread(page_cache.prepare, self._path.page_cache, self._weights, whole_machine=machine)
+        except OSError as error:
+            raise ServerFailed(f"the page cache could not be prepared: {error}") from error
+
+    async def _request(self, server: Server, prompt: str) -> Timing:
+        return await timed_request(server.session, server.url, self._scenario.model, prompt, self._scenario.request)
+
+    async def _detour(self, server: Server, came_from: str) -> str:
+        reasons = [str(record["reason"]) for record in await server.cold_starts() if record["outcome"] == "failed"]
+        why = f": {reasons[0]}" if reasons else ""
+        return f"the wake from {self._path.tier} did not work, so the model came from {came_from}{why}"
+
+
+def _now() -> str:
+    return _text(datetime.now(UTC))
+
+
+def _text(at: datetime) -> str:
+    return at.isoformat(timespec="milliseconds")
+
+
+def _sentence(error: Exception) -> str:
+    return str(error) or type(error).__name__
