@@ -1,10 +1,13 @@
 """Waking replicas: what lands where, and what is torn down."""
 
 import asyncio
+import gc
 import os
 import signal
 import socket
 import sys
+import threading
+from pathlib import Path
 
 import aiohttp
 import pytest
@@ -13,12 +16,16 @@ from glowplug.checkpoint import processes
 from glowplug.engines.base import Launch
 from glowplug.engines.fake import Fake
 from glowplug.node import replica as replica_module
+from glowplug.node import start_watch
 from glowplug.node.process_tree import GuardedTree
 from glowplug.scheduler.values import Resources, Tier
 from tests.node.nodes import R, config, park, serving, wake
 from tests.node.programs import PATIENCE, until
 
 MIB = 1024**2
+
+SPEAKING_ENGINE = Path(__file__).parents[1] / "profiling" / "speaking_engine.py"
+"""A server that prints what vLLM prints."""
 
 
 REFUSING = """
@@ -54,6 +61,22 @@ async def _answers(address):
         return response.status
 
 
+def walk(span):
+    """The spans inside a span in JSON, and what is inside those."""
+    for child in span["children"]:
+        yield child
+        yield from walk(child)
+
+
+def covered(spans):
+    """Seconds that the outermost spans cover together."""
+    reached = total = 0.0
+    for span in sorted(spans, key=lambda span: span["start"]):
+        total += max(0.0, span["end"] - max(span["start"], reached))
+        reached = max(reached, span["end"])
+    return total
+
+
 def _nothing_left(node):
     return node.pid(R) is None and not node._supervisor._trees and not node._host._given
 
@@ -74,7 +97,8 @@ async def test_a_wake_is_recorded_as_a_cold_start_with_its_phases_in_order(tmp_p
         record = (await node.wake(R, "fake", Tier.CACHED)).cold_start
         node.store.flush()
         assert node.store.cold_starts() == [record]
-    assert [span["phase"] for span in record["spans"]] == ["process_start", "engine_init", "warmup", "canary"]
+    spans = [span for span in record["spans"] if span["phase"] != "gap"]
+    assert [span["phase"] for span in spans] == ["process_start", "engine_init", "warmup", "canary"]
     assert (record["engine"], record["model"], record["woke_from"]) == ("fake", "fake", "cached")
     assert (record["outcome"], record["reason"]) == ("ready", None)
     ends = [0.0]
@@ -82,7 +106,58 @@ async def test_a_wake_is_recorded_as_a_cold_start_with_its_phases_in_order(tmp_p
         assert ends[-1] <= span["start"] <= span["end"] <= record["total"]
         assert span["seconds"] == pytest.approx(span["end"] - span["start"], abs=1e-5)
         ends.append(span["end"])
-    assert record["spans"][1]["seconds"] >= 0.05
+    assert spans[1]["seconds"] >= 0.05
+
+
+async def test_the_record_of_a_start_tells_what_the_engine_told_and_what_its_processes_did(tmp_path):
+    command = [sys.executable, str(SPEAKING_ENGINE), "{port}", "0.3"]
+    model = {"engine": "command", "options": {"run": command}}
+    async with serving(tmp_path, config(model=model)) as (node, _):
+        landed = await node.wake(R, "fake", Tier.CACHED)
+        assert landed.error is None
+        assert not node._host._watches
+    record = landed.cold_start
+    assert (record["version"], record["reported"]["weights_load"]) == ("9.8.7", 0.3)
+    start, init, canary = (span for span in record["spans"] if span["phase"] != "gap")
+    assert (start["phase"], init["phase"], canary["phase"]) == ("process_start", "engine_init", "canary")
+    inside = [span["phase"] for span in walk(init) if span["phase"] != "gap"]
+    assert {"python_import", "model_load", "weights_load", "server_init"} <= set(inside)
+    assert covered(record["spans"]) >= 0.95 * record["total"]
+    imported = next(span for span in walk(init) if span.get("label") == "EngineCore")
+    assert imported["seconds"] >= 0.3
+    gaps = [span["activity"]["verdict"] for span in walk({"children": record["spans"]}) if span.get("phase") == "gap"]
+    assert set(gaps) <= {"computed", "waited", "read"}
+
+
+async def test_a_failed_start_is_recorded_with_what_the_engine_told_before(tmp_path):
+    dying = f"import runpy, sys; sys.argv = ['x', 'core', '0.1']; runpy.run_path({str(SPEAKING_ENGINE)!r})"
+    command = [sys.executable, "-c", f"{dying}['core'](0.1); sys.exit('ValueError: no more')"]
+    model = {"engine": "command", "options": {"run": command}}
+    async with serving(tmp_path, config(model=model)) as (node, _):
+        landed = await node.wake(R, "fake", Tier.CACHED)
+    record = landed.cold_start
+    assert (record["outcome"], record["version"]) == ("failed", "9.8.7")
+    assert "no more" in record["reason"]
+    assert record["reported"]["weights_load"] == 0.1
+    assert not [thread for thread in threading.enumerate() if thread.name == "glowplug-sampler"]
+
+
+async def test_output_that_cannot_be_understood_does_not_keep_an_engine_from_starting(tmp_path, monkeypatch, caplog):
+    monkeypatch.setattr(start_watch.Reader, "feed_chunk", lambda *_: 1 / 0)
+    async with serving(tmp_path, config()) as (node, _):
+        landed = await node.wake(R, "fake", Tier.CACHED)
+        assert landed.error is None
+        assert [line for line in node.log(R).lines() if "listening" in line]
+    assert landed.cold_start["outcome"] == "ready"
+    assert "could not be read" in caplog.text
+
+
+async def test_nothing_of_a_start_is_kept_after_it(tmp_path):
+    async with serving(tmp_path, config()) as (node, _):
+        await wake(node)
+        gc.collect()
+        assert not [kept for kept in gc.get_objects() if isinstance(kept, start_watch.StartWatch)]
+        assert not node.log(R)._listeners
 
 
 async def test_a_parked_engine_comes_back_as_the_same_process(tmp_path, containment):

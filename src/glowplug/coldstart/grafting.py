@@ -6,9 +6,10 @@ from dataclasses import replace
 from glowplug.coldstart.tree import in_order
 from glowplug.coldstart.values import Span
 
-_CLOSE = 0.005
-"""Seconds by which a span may stand out of the one that it belongs into: a line arrives a moment after it was written,
-and the kernel tells the start of a process in steps of 10 ms."""
+_CLOSE = 0.01
+_CLOSE_SHARE = 0.1
+"""Seconds, and part of its length, by which a span may stand out of the one that it belongs into: a line arrives a
+moment after it was written, and the kernel tells the start of a process in steps of 10 ms."""
 
 
 def graft(spans: Sequence[Span], others: Iterable[Span]) -> tuple[Span, ...]:
@@ -36,4 +37,5 @@ def _insert(spans: tuple[Span, ...], other: Span) -> tuple[Span, ...]:
 def _holds(outer: Span, inner: Span) -> bool:
     if outer.start is None or outer.end is None or inner.start is None or inner.end is None:
         return False
-    return outer.start - _CLOSE <= inner.start and inner.end <= outer.end + _CLOSE
+    slack = min(_CLOSE, _CLOSE_SHARE * (inner.end - inner.start))
+    return outer.start - slack <= inner.start < outer.end and inner.end <= outer.end + slack

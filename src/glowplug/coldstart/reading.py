@@ -74,6 +74,12 @@ class Reader:
             if (grammar := self._collector.grammar_of(log)) is not None
         )
 
+    def began(self) -> float | None:
+        """When the first line of the start that is going on came, in seconds since the origin; None before it."""
+        for log in self._collector.open_starts()[-1:]:
+            return None if log.clock.first is None else log.clock.first - self._origin
+        return None
+
     def silences(self) -> tuple[Silence, ...]:
         """When the start that is going on said nothing, in seconds since the origin."""
         return tuple(

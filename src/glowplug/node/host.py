@@ -4,7 +4,8 @@ import asyncio
 import errno
 import json
 import os
-from collections.abc import Sequence
+from collections.abc import Generator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
@@ -15,6 +16,7 @@ from glowplug.engines.base import Call, Launch
 from glowplug.node import pagecache
 from glowplug.node.ports import NoPort, PortPool, taken
 from glowplug.node.process_tree import GuardedTree
+from glowplug.node.start_watch import StartWatch
 from glowplug.node.supervisor import Supervisor
 from glowplug.tiers.base import TierError
 
@@ -27,11 +29,28 @@ class LocalHost:
         self._ports = ports
         self._state_dir = state_dir
         self._given: dict[str, int] = {}
+        self._watches: dict[str, StartWatch] = {}
         self._session: aiohttp.ClientSession | None = None
 
     async def spawn(self, replica_id: str, launch: Launch) -> GuardedTree:
         """See `Host.spawn`."""
-        return await self._supervisor.spawn(replica_id, launch)
+        tree = await self._supervisor.spawn(replica_id, launch)
+        if (watch := self._watches.get(replica_id)) is not None:
+            watch.watch(tree.root)
+        return tree
+
+    @contextmanager
+    def watching(self, replica_id: str, origin: float) -> Generator[StartWatch, None, None]:
+        """Look on while the engine of a replica starts inside the block; `origin` as in `StartWatch`."""
+        watch = self._watches[replica_id] = StartWatch(origin)
+        ring = self._supervisor.ring(replica_id)
+        ring.listen(watch.feed)
+        try:
+            yield watch
+        finally:
+            ring.unlisten(watch.feed)
+            watch.stop()
+            del self._watches[replica_id]
 
     async def free_port(self, replica_id: str) -> int:
         """See `Host.free_port`. The one it had before is given back."""

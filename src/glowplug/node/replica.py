@@ -4,6 +4,7 @@ import asyncio
 import logging
 import time
 from collections.abc import Awaitable, Callable
+from contextlib import nullcontext
 from dataclasses import dataclass
 
 from glowplug.config.models import ModelConfig
@@ -81,17 +82,19 @@ class Replica:
         self._weights_cached = None
         limit = RETURN_TIMEOUT if source.has_process else self.body.start_timeout
         began = time.monotonic()
-        try:
-            failure = await self._carry_out(lambda: self._wake(source), f"was not ready within {limit:g} s", limit)
-            landed = await self._land(source, Tier.RUNNING, failure)
-        except asyncio.CancelledError:
-            await asyncio.shield(asyncio.ensure_future(self._tear_down()))
-            raise
-        ended = time.monotonic()
+        with nullcontext() if source.has_process else self._host.watching(self.body.replica_id, began) as watch:
+            try:
+                failure = await self._carry_out(lambda: self._wake(source), f"was not ready within {limit:g} s", limit)
+                landed = await self._land(source, Tier.RUNNING, failure)
+            except asyncio.CancelledError:
+                await asyncio.shield(asyncio.ensure_future(self._tear_down()))
+                raise
+            ended = time.monotonic()
         outcome = "ready" if failure is None else "incomplete" if failure.called_off else "failed"
         record = cold_start_record(
             self.body,
             source,
+            watch,
             began=began,
             ended=ended,
             outcome=outcome,

@@ -11,7 +11,7 @@ from collections.abc import Iterable, Mapping
 from glowplug.coldstart.values import Span
 from glowplug.node.tree_sampler import Lifetime
 
-_SPEAKER = re.compile(rb"\(([A-Za-z_]\w*)(?: rank=\d+)? pid=(\d+)\)")
+_SPEAKER = re.compile(rb"\(([A-Za-z_][\w-]*)(?: rank=\d+)? pid=(\d+)\)")
 _LONGEST = 200
 """Bytes kept of a piece of output, in case the next one goes on within the words that are looked for."""
 
