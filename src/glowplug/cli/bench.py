@@ -152,13 +152,13 @@ def _report(
     from glowplug.profiling.bench.journal import write_whole
     from glowplug.profiling.bench.report import report
     from glowplug.profiling.bench.summary import results_json, summarise_all
-    from glowplug.profiling.bench.table import print_gate, print_results
+    from glowplug.profiling.bench.table import WIDTH, print_gate, print_results
 
     results = summarise_all(journal.about, journal.repeats, selection.closed)
     document = results_json(results)
     write_whole(journal.directory / "results.json", json.dumps(document, indent=1, ensure_ascii=False) + "\n")
     write_whole(journal.directory / "report.html", report(results))
-    console = Console(highlight=False, width=200)
+    console = Console(highlight=False, width=WIDTH)
     if form == "json":
         click.echo(json.dumps(document, ensure_ascii=False))
     else:
@@ -167,7 +167,7 @@ def _report(
     if baseline is None:
         return not results.hopeless
     gate = compare(document, baseline, threshold)
-    print_gate(gate, threshold, Console(highlight=False, width=200, stderr=form == "json"))
+    print_gate(gate, threshold, Console(highlight=False, width=WIDTH, stderr=form == "json"))
     return not (results.hopeless or gate.regressions)
 
 

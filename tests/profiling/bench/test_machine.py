@@ -11,12 +11,12 @@ import pytest
 
 from glowplug.checkpoint import processes
 from glowplug.node.pagecache import cached_share
-from glowplug.profiling.bench import lifeline
+from glowplug.profiling.bench import lifeline, page_cache
 from glowplug.profiling.bench.caches import Caches
 from glowplug.profiling.bench.conditions import conditions, moment, weights_cached
 from glowplug.profiling.bench.page_cache import prepare
 from glowplug.profiling.bench.paths import PageCache
-from glowplug.profiling.bench.settle import Rest, busy_share
+from glowplug.profiling.bench.settle import Quiet, busy_share
 
 PATIENCE = 30.0
 
@@ -37,18 +37,18 @@ def named(pid: int) -> dict[int, int]:
 
 
 async def test_a_process_of_the_repeat_before_is_waited_for_and_then_named(process):
-    settled = await Rest().settle(named(process.pid), patience=0)
+    settled = await Quiet().settle(named(process.pid), patience=0)
     assert settled.trouble == "1 processes of the repeat before are still there"
 
 
 async def test_a_process_that_has_ended_or_another_one_with_its_number_is_no_trouble(process):
     ((pid, started),) = named(process.pid).items()
     for earlier in ({pid: started + 1}, {}):
-        trouble = (await Rest().settle(earlier, patience=0)).trouble
+        trouble = (await Quiet().settle(earlier, patience=0)).trouble
         assert trouble is None or "processes" not in trouble
     process.kill()
     process.wait()
-    trouble = (await Rest().settle({pid: started}, patience=0)).trouble
+    trouble = (await Quiet().settle({pid: started}, patience=0)).trouble
     assert trouble is None or "processes" not in trouble
 
 
@@ -79,6 +79,20 @@ def test_weights_are_brought_into_the_page_cache_and_out_of_it(weights):
     assert weights_cached([weights]) == 1.0
     prepare(PageCache.DROPPED, [weights], whole_machine=False)
     assert weights_cached([weights]) == 0.0
+
+
+def test_the_pages_of_the_whole_machine_are_dropped_only_if_that_is_wanted_and_allowed(tmp_path, monkeypatch):
+    switch = tmp_path / "drop_caches"
+    monkeypatch.setattr(page_cache, "_DROP_CACHES", switch)
+    with pytest.raises(page_cache.CannotDrop, match="needs root"):
+        page_cache.require_machine_drop()
+    switch.touch()
+    page_cache.require_machine_drop()
+    prepare(PageCache.FILLED, [], whole_machine=True)
+    prepare(PageCache.DROPPED, [], whole_machine=False)
+    assert switch.read_text() == ""
+    prepare(PageCache.DROPPED, [], whole_machine=True)
+    assert switch.read_text() == "3"  # what proc_sys_vm(5) wants for pages, entries and inodes
 
 
 def test_the_share_of_several_files_is_by_size(weights, tmp_path):

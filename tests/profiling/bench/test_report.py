@@ -34,7 +34,7 @@ class Page(HTMLParser):
 @pytest.fixture
 def page():
     repeats = [
-        *series("m/cold", [10.0, 10.2, 9.8, 10.1, 9.9, 70.0]), *series("m/parked", [0.1] * 6),
+        *series("m/cold", [10.0, 10.2, 9.8, 10.1, 9.9, 70.0]), *series("m/parked", [0.1] * 5),
         bad("m/cold", 9, f"{EVIL} & more"), good(f"{EVIL}/cold", 10, 3.0),
     ]  # fmt: skip
     return Page(report(results(repeats, closed={"n/parked": "no freezer"})))
@@ -52,9 +52,9 @@ def test_the_numbers_stand_where_they_belong(page):
     texts = " | ".join(page.texts)
     assert "10.05 s" in texts  # the median of the cold starts
     assert "0.00995 × cold" in texts
-    assert "10.00 s to 10.20 s" not in texts.split("p10")[0]
     assert "n/parked cannot be measured here: no freezer." in texts
     assert "fake 1.2" in page.texts
+    assert page.texts.count("outlier") == 1
     assert "g (80 GiB, driver 5)" in page.texts
 
 

@@ -21,6 +21,7 @@ def test_failures_and_outliers_are_kept_and_counted():
     assert scenario.metrics["cold_start"].values == (*BASE, 90.0)
     assert scenario.metrics["cold_start"].outliers == (5,)
     assert scenario.metrics["cold_start"].median == pytest.approx(10.05)
+    assert [repeat.id for repeat in scenario.odd] == ["0006-x"]
     document = results_json(found)["scenarios"][0]
     assert (document["attempts"], document["failures"]) == (7, [{"id": "0007-x", "reason": "no memory"}])
     assert document["metrics"]["cold_start"]["n"] == 6

@@ -23,7 +23,7 @@ from glowplug.profiling.bench.repeat import Repeat, Timing
 from glowplug.profiling.bench.scenario import Scenario
 from glowplug.profiling.bench.schedule import Turn
 from glowplug.profiling.bench.server import Server, ServerFailed, server_config, serving
-from glowplug.profiling.bench.settle import Rest
+from glowplug.profiling.bench.settle import Quiet
 from glowplug.scheduler.values import Tier
 
 FILL_PATH = "cold"
@@ -35,7 +35,7 @@ class Bench:
     """What all repeats of a run have in common. `node` is the `node` section of the servers' configuration."""
 
     journal: Journal
-    rest: Rest
+    quiet: Quiet
     settle: float
     node: Mapping[str, Any]
 
@@ -85,7 +85,7 @@ class Measurer:
         config = journal.work / "serve.yaml"
         write_whole(config, server_config(scenario, caches.environment(scenario.config.env), self._bench.node))
         config.chmod(0o600)
-        settled = await self._bench.rest.settle(self._earlier, self._bench.settle)
+        settled = await self._bench.quiet.settle(self._earlier, self._bench.settle)
         began = time.monotonic()
         found = Repeat(repeat_id, scenario.name, kind, turn.round, turn.position, _now())
         asking = _Asking(scenario, weights)

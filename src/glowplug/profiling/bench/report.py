@@ -1,6 +1,6 @@
 """The report of a run as one self-contained page."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -211,6 +211,7 @@ def _repeats(results: Results) -> str:
     repeats = sorted(
         (repeat for scenario in results.scenarios for repeat in scenario.repeats), key=lambda repeat: repeat.id
     )
+    odd = {repeat.id for scenario in results.scenarios for repeat in scenario.odd}
     rows = [
         (
             repeat.id.partition("-")[0],
@@ -221,7 +222,7 @@ def _repeats(results: Results) -> str:
             _value(repeat.value("tokens_per_second"), "tokens/s"),
             f"{repeat.conditions['load'][0]:.2f}" if "load" in repeat.conditions else _NOTHING,
             _cached(repeat.conditions.get("weights_cached")),
-            repeat.failure or repeat.conditions.get("settled", _QUIET)["trouble"] or "",
+            "; ".join(_remarks(repeat, odd)),
         )
         for repeat in repeats
     ]
@@ -229,6 +230,15 @@ def _repeats(results: Results) -> str:
         "No", "Round", "Start path", "Cold start", "TTFT", "Tokens/s", "Load before", "Weights in memory", "Remarks",
     )  # fmt: skip
     return table(heading, rows, (3, 4, 5, 6, 7))
+
+
+def _remarks(repeat: Repeat, odd: Collection[str]) -> Iterator[str]:
+    if repeat.failure is not None:
+        yield repeat.failure
+    if repeat.id in odd:
+        yield "outlier"
+    if trouble := repeat.conditions.get("settled", _QUIET)["trouble"]:
+        yield trouble
 
 
 def _engine(scenarios: Sequence[ScenarioResult]) -> str:

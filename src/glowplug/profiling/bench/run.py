@@ -13,7 +13,7 @@ from glowplug.profiling.bench.measure import Bench, Measurer
 from glowplug.profiling.bench.repeat import Repeat
 from glowplug.profiling.bench.scenario import Scenario
 from glowplug.profiling.bench.schedule import Turn, missing, schedule
-from glowplug.profiling.bench.settle import Rest
+from glowplug.profiling.bench.settle import Quiet
 from glowplug.tiers.registry import TRANSITIONS
 
 
@@ -70,7 +70,7 @@ async def run(file: BenchFile, scenarios: Sequence[Scenario], journal: Journal, 
     turns = schedule({scenario.name: scenario.repeats for scenario in scenarios}, file.bench.seed)
     left = missing(turns, journal.finished())
     node = file.node.model_dump(mode="json", include={"memory", "gpu_memory", "disk", "engine_ports"})
-    bench = Bench(journal, Rest(), file.bench.settle, {**node, "state_dir": str(journal.work / "state")})
+    bench = Bench(journal, Quiet(), file.bench.settle, {**node, "state_dir": str(journal.work / "state")})
     measurer = Measurer(bench)
     for index, turn in enumerate(left):
         scenario = by_name[turn.scenario]

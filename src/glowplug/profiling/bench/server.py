@@ -159,7 +159,6 @@ async def serving(config: Path, output: Path, model: str) -> AsyncGenerator[Serv
         sys.executable, "-I", "-S", str(_LIFELINE), str(os.getpid()), *serve,
         stdin=asyncio.subprocess.DEVNULL, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.STDOUT,
         start_new_session=True,  # so that Ctrl-C reaches the bench alone, which ends the server in order
-        env={**os.environ, "PYTHONUNBUFFERED": "1"},
     )  # fmt: skip
     copying: asyncio.Task[None] | None = None
     try:

@@ -27,7 +27,7 @@ class Settled:
     trouble: str | None
 
 
-class Rest:
+class Quiet:
     """Knows the machine as it was before the first repeat."""
 
     def __init__(self) -> None:

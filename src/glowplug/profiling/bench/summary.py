@@ -64,6 +64,12 @@ class ScenarioResult:
         return [repeat for repeat in self.repeats if repeat.failure is not None]
 
     @property
+    def odd(self) -> Sequence[Repeat]:
+        """The repeats whose cold start is an outlier."""
+        told = [repeat for repeat in self.repeats if repeat.value("cold_start") is not None]
+        return [told[index] for index in self.metrics["cold_start"].outliers] if told else []
+
+    @property
     def versions(self) -> Sequence[str]:
         """The versions that the engine gave itself: one, if all is as it should be."""
         found = (repeat.cold_start.get("version") for repeat in self.repeats if repeat.cold_start)

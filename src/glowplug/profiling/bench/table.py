@@ -11,6 +11,9 @@ from glowplug.profiling.bench.statistics import Interval, Summary, reservation
 from glowplug.profiling.bench.summary import Ratio, Results, ScenarioResult
 from glowplug.profiling.wording import clean
 
+WIDTH = 100_000
+"""Characters. A row that is too long for the terminal is better wrapped by it than cut off."""
+
 _NOTHING = "-"
 _VERDICTS: Mapping[str, str] = {"regressed": "bold red", "no longer starts": "bold red", "improved": "green"}
 
