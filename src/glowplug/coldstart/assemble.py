@@ -58,7 +58,7 @@ def assemble(log: StartLog, grammar: Grammar, origin: float | None = None) -> Co
         version=_fact(log.events, "version"),
         model=_fact(log.events, "model"),
         outcome=outcome,
-        reason=failures.reason(log.failures) if outcome == "failed" else _why_incomplete(log, outcome),
+        reason=_why(log, outcome),
         total=float(told) if told is not None else None,
         started_at=_started_at(log, begin),
         reported=reported,
@@ -113,12 +113,14 @@ def _outcome(log: StartLog, grammar: Grammar) -> Outcome:
     marks = {event.line.mark for event in log.events}
     if any(ready.mark in marks and (ready.unless is None or ready.unless not in marks) for ready in grammar.ready):
         return "ready"
-    return "failed" if log.failures else "incomplete"
+    return "failed" if log.failure else "incomplete"
 
 
-def _why_incomplete(log: StartLog, outcome: Outcome) -> str | None:
-    if outcome != "incomplete":
+def _why(log: StartLog, outcome: Outcome) -> str | None:
+    if outcome == "ready":
         return None
+    if log.failure is not None:
+        return failures.reason(log.failure)
     text = log.clock.last_text.strip()
     return f"the log ends before the engine is ready; its last line is: {text}" if text else "the log ends early"
 

@@ -8,10 +8,10 @@ from functools import lru_cache
 
 from glowplug.coldstart import failures
 from glowplug.coldstart.events import Event, StartLog
-from glowplug.coldstart.finder import Finder
+from glowplug.coldstart.finder import TextSet
 from glowplug.coldstart.grammar import Grammar, Level, Line
 from glowplug.coldstart.heads import Head
-from glowplug.coldstart.stamps import Unwrapper, read_time
+from glowplug.coldstart.stamps import read_time
 
 _ATTENTION = 20_000
 """Lines read whole, whatever they say, since the last beginning of a start: their times bound the silences. Start-up
@@ -19,6 +19,10 @@ logs have 50 to 2,000 lines; beyond this only lines that were looked for are rea
 _MOST_SOURCES = 256
 _MOST_STARTS = 1_000
 _SNIPPET = 200
+
+
+Match = tuple[int, Line, Mapping[str, str]]
+"""A kind of line with its number among all, and what the groups of its pattern hold."""
 
 
 class Mode(IntEnum):
@@ -43,10 +47,11 @@ class Collector:
             [place for place, grammar in enumerate(grammars) if any(line is used for used in grammar.lines)]
             for line in self._lines
         ]
-        self._finder = Finder([*(line.text for line in self._lines), *failures.TEXTS])
-        self._silent = tuple(text for grammar in grammars for text in grammar.silent)
+        self._texts = tuple(dict.fromkeys(line.text for line in self._lines))
+        self._by_text = [[place for place, line in enumerate(self._lines) if line.text == text] for text in self._texts]
+        self._text_set = TextSet([*self._texts, *failures.TEXTS])
+        self._silent = tuple({text for grammar in grammars for text in grammar.silent})
         self._open: dict[str, StartLog] = {}
-        self._clocks: dict[str, tuple[Unwrapper, Unwrapper]] = {}
         self._attention = _ATTENTION
         self.closed: deque[StartLog] = deque(maxlen=_MOST_STARTS)
         self.dropped = 0
@@ -56,7 +61,7 @@ class Collector:
         """What to read the next lines for."""
         if self._attention > 0:
             return Mode.ALL
-        return Mode.BEGINNINGS if all(start.ready for start in self._open.values()) and self._open else Mode.MARKS
+        return Mode.BEGINNINGS if self._all_ready() else Mode.MARKS
 
     def open_starts(self) -> Sequence[StartLog]:
         """The starts that may still go on, the one that spoke last at the end."""
@@ -69,100 +74,120 @@ class Collector:
         start = self._open.get(source)
         if start is None:
             start = self._open[source] = StartLog(source, first_line=number)
-        inner, outer = self._times(source, head)
         message = head.message
-        matched = list(self._match(message))
+        found = self._text_set.found_in(message)
+        matched = self._match(message, found) if found else ()
         if matched:
             start = self._begin(start, source, matched, head, number)
         before = start.clock.last
+        inner = head.inner and start.inner.unwrap(head.inner.seconds)
+        outer = head.outer and start.outer.unwrap(head.outer.seconds)
         if not start.ready:
             self._tick(start, head, inner, outer, number)
         start.last_line = number
+        if matched:
+            self._take(start, matched, head, (inner, outer, before), number)
+            if not start.ready:
+                self._settle(start, matched)
+        elif found and not start.ready and (failure := failures.read_failure(message, number)) is not None:
+            start.fail(failure)
+
+    def _take(
+        self,
+        start: StartLog,
+        matched: Sequence[Match],
+        head: Head,
+        times: tuple[float | None, float | None, float | None],
+        number: int,
+    ) -> None:
+        """Remember what a line means. `times` are those of the engine, the collector, and the last line before it."""
+        inner, outer, before = times
+        speaker = f"{head.process} {head.pid}".strip()
+        text = head.message[:_SNIPPET]
         for place, line, values in matched:
             if place not in start.seen:
-                start.seen.add(place)
                 for grammar in self._users[place]:
                     start.scores[grammar] = start.scores.get(grammar, 0) + line.weight
-            process = values.get("rank") or f"{head.process} {head.pid}".strip()
-            time = inner
-            if "at" in values and (told := read_time(values["at"])) is not None:
-                time = told.seconds
-            start.add(Event(line, number, time, outer, process, values, message[:_SNIPPET], before))
+            told = read_time(values["at"]) if "at" in values else None
+            time = inner if told is None else told.seconds
+            start.add(Event(line, number, time, outer, values.get("rank") or speaker, values, text, before), place)
             if line.level is Level.WORK and not line.bar:
-                start.failures.clear()
+                start.failure = None
             if line.mark is not None:
-                start.marks.add((line.mark, head.process))
-        if not matched and not start.ready and (failure := failures.read_failure(message, number)) is not None:
-            start.fail(failure)
-        if matched and not start.ready:
-            self._settle(start, matched)
+                start.marked(line.mark, head.process)
 
     def grammar_of(self, start: StartLog) -> Grammar | None:
         """The grammar with the most evidence; None if no line was any engine's own."""
         best = max(start.scores, key=lambda place: (start.scores[place], -place), default=None)
         return None if best is None or start.scores[best] == 0 else self._grammars[best]
 
-    def _settle(self, start: StartLog, matched: Sequence[tuple[int, Line, Mapping[str, str]]]) -> None:
+    def _settle(self, start: StartLog, matched: Sequence[Match]) -> None:
         """After the last line of a start comes serving, which is not read whole."""
         grammar = self.grammar_of(start)
         if grammar is None or not grammar.ready or all(line.mark != grammar.ready[0].mark for _, line, _ in matched):
             return
         start.ready = True
-        if all(other.ready or other.level is Level.NONE for other in self._open.values()):
+        if self._all_ready():
             self._attention = 0
 
-    def _match(self, message: str) -> Iterable[tuple[int, Line, Mapping[str, str]]]:
-        if self._finder.search(message.encode("utf-8", "replace")) < 0:
-            return
-        for place, line in enumerate(self._lines):
-            if line.text not in message:
-                continue
+    def _all_ready(self) -> bool:
+        """Whether a start has been seen, and none goes on."""
+        begun = [start for start in self._open.values() if start.level is not Level.NONE]
+        return bool(begun) and all(start.ready for start in begun)
+
+    def _match(self, message: str, found: Sequence[int]) -> list[Match]:
+        """The kinds of lines that a message is, of whose texts those at the places `found` are in it."""
+        matched: list[Match] = []
+        for place in sorted(place for text in found if text < len(self._texts) for place in self._by_text[text]):
+            line = self._lines[place]
             if line.pattern is None:
-                yield place, line, {}
-            elif (found := _compiled(line.pattern).search(message)) is not None:
-                yield place, line, {key: value for key, value in found.groupdict().items() if value is not None}
+                matched.append((place, line, {}))
+            elif (fitting := _compiled(line.pattern).search(message)) is not None:
+                values = {key: value for key, value in fitting.groupdict().items() if value is not None}
+                matched.append((place, line, values))
+        return matched
 
     def _begin(
         self,
         start: StartLog,
         source: str,
-        matched: Sequence[tuple[int, Line, Mapping[str, str]]],
+        matched: Sequence[Match],
         head: Head,
         number: int,
     ) -> StartLog:
         """The start that these lines belong to: a new one if they are the beginning of one."""
-        levels = [line.level for _, line, _ in matched]
-        if Level.FRONTEND in levels:
-            again = any(
-                (line.mark, head.process) in start.marks for _, line, _ in matched if line.level is Level.FRONTEND
-            )
-            if start.level >= Level.ENGINE or start.ready or start.failures or (again and start.level):
-                start = self._new(start, source, number)
-            elif start.level is Level.NONE:
-                # What stood before the first line of a server is not part of its start.
+        level = max(line.level for _, line, _ in matched)
+        if start.level is Level.NONE:
+            if level is not Level.NONE:
+                self._attention = _ATTENTION
+            # What stood before the first line of a server is not part of its start, nor is what failed before it.
+            if any(line.level is Level.FRONTEND for _, line, _ in matched) or (level and start.failure):
                 start = self._open[source] = StartLog(source, first_line=number, lead=start.lead)
-        elif Level.ENGINE in levels:
-            again = any(
-                (line.mark, head.process) in start.marks for _, line, _ in matched if line.level is Level.ENGINE
-            )
-            if start.ready or start.failures or (again and start.level >= Level.WORK):
-                start = self._new(start, source, number)
-        start.level = max(start.level, *levels)
+        elif self._begins(start, matched, head.process):
+            start = self._new(start, source, number)
+        start.level = max(start.level, level)
         return start
 
+    def _begins(self, start: StartLog, matched: Sequence[Match], process: str) -> bool:
+        """Whether these lines begin another start than the one going on."""
+        levels = {line.level for _, line, _ in matched}
+        level = Level.FRONTEND if Level.FRONTEND in levels else Level.ENGINE
+        if level not in levels:
+            return False
+        if start.ready or (start.failure and start.level >= level):
+            return True
+        again = any((line.mark, process) in start.marks for _, line, _ in matched if line.level is level)
+        if level is Level.FRONTEND:
+            return again or start.level >= Level.ENGINE
+        return again and start.level >= Level.WORK
+
     def _new(self, start: StartLog, source: str, number: int) -> StartLog:
-        if len(self.closed) == self.closed.maxlen:
-            self.dropped += 1
-        self.closed.append(start)
+        if self.grammar_of(start) is not None:
+            self.dropped += len(self.closed) == self.closed.maxlen
+            self.closed.append(start)
         self._attention = _ATTENTION
         self._open[source] = StartLog(source, first_line=number)
         return self._open[source]
-
-    def _times(self, source: str, head: Head) -> tuple[float | None, float | None]:
-        unwrap_inner, unwrap_outer = self._clocks.setdefault(source, (Unwrapper(), Unwrapper()))
-        inner = head.inner and unwrap_inner(head.inner.seconds)
-        outer = head.outer and unwrap_outer(head.outer.seconds)
-        return inner, outer
 
     def _tick(self, start: StartLog, head: Head, inner: float | None, outer: float | None, number: int) -> None:
         text = head.message[:_SNIPPET]

@@ -5,14 +5,16 @@ from dataclasses import dataclass, field, replace
 
 from glowplug.coldstart.failures import Failure
 from glowplug.coldstart.grammar import Level, Line
+from glowplug.coldstart.stamps import Unwrapper
 
 _LEAST_SILENCE = 0.5
 """Seconds without a line from which on a silence is remembered."""
 _MOST_SILENCES = 200
+_MOST_OF_A_KIND = 1_000
 _MOST_EVENTS = 20_000
 _MOST_BARS = 1_000
-_MOST_FAILURES = 50
-"""Bounds, so that memory stays flat whatever the log holds. A start of 16 ranks with a draft model has 400 events."""
+"""Bounds, so that memory stays flat whatever the log holds. A start of 16 ranks with a draft model has 400 events, 32
+of a kind."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,6 +46,7 @@ class Silence:
 class Clock:
     """One clock of a start: its first and last time, and where it was silent."""
 
+    unwrap: Unwrapper = field(default_factory=Unwrapper)
     first: float | None = None
     first_line: int = 0
     last: float | None = None
@@ -85,35 +88,42 @@ class StartLog:
     bars: dict[tuple[str, str, int], Event] = field(default_factory=dict[tuple[str, str, int], Event])
     """The last state of every progress bar, by its text, its process and how often it began anew."""
     marks: set[tuple[str, str]] = field(default_factory=set[tuple[str, str]])
-    failures: list[Failure] = field(default_factory=list[Failure])
+    failure: Failure | None = None
     scores: dict[int, int] = field(default_factory=dict[int, int])
     """Evidence for each grammar, by its place among the grammars."""
-    seen: set[int] = field(default_factory=set[int])
-    """Kinds of lines seen, by their place among all."""
+    seen: dict[int, int] = field(default_factory=dict[int, int])
+    """How often each kind of line was seen, by its place among all."""
+    drawn: dict[tuple[str, str], int] = field(default_factory=dict[tuple[str, str], int])
+    """How often each progress bar began, by its text and its process."""
 
-    def add(self, event: Event) -> None:
-        """Remember a line that means something."""
+    def add(self, event: Event, place: int) -> None:
+        """Remember a line that means something, whose kind has the number `place`."""
+        seen = self.seen[place] = self.seen.get(place, 0) + 1
         if event.line.bar:
             self._draw(event)
-        elif len(self.events) < _MOST_EVENTS:
+        elif seen <= _MOST_OF_A_KIND and len(self.events) < _MOST_EVENTS:
             self.events.append(event)
+
+    def marked(self, mark: str, process: str) -> None:
+        """Remember that `process` has passed a moment."""
+        if len(self.marks) < _MOST_EVENTS:
+            self.marks.add((mark, process))
 
     def _draw(self, event: Event) -> None:
         """A bar that stands at zero again is another one, such as that of a draft model."""
-        drawn = sum(1 for text, process, _ in self.bars if (text, process) == (event.line.text, event.process))
-        last = self.bars.get((event.line.text, event.process, drawn - 1))
-        if last is None:
-            self.bars[event.line.text, event.process, 0] = event
-        elif _at_zero(event) and not _at_zero(last):
-            if len(self.bars) < _MOST_BARS:
-                self.bars[event.line.text, event.process, drawn] = event
-        else:
-            self.bars[event.line.text, event.process, drawn - 1] = replace(event, before=last.before)
+        bar = event.line.text, event.process
+        drawn = self.drawn.get(bar, 0)
+        last = self.bars.get((*bar, drawn))
+        if last is not None and not (_at_zero(event) and not _at_zero(last)):
+            self.bars[*bar, drawn] = replace(event, before=last.before)
+        elif len(self.bars) < _MOST_BARS:
+            self.drawn[bar] = drawn + 1
+            self.bars[*bar, drawn + 1] = event
 
     def fail(self, failure: Failure) -> None:
-        """Remember a line that tells of a failure."""
-        if len(self.failures) < _MOST_FAILURES:
-            self.failures.append(failure)
+        """Remember a line that tells of a failure, if it is the one to show."""
+        if self.failure is None or failure.weight > self.failure.weight:
+            self.failure = failure
 
     def time_of(self, event: Event) -> float | None:
         """Seconds of an event on the clock of this start: the engine's if it has one, else the collector's."""
