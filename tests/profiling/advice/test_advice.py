@@ -3,7 +3,7 @@
 import pytest
 
 from glowplug.coldstart.advice import Advice
-from glowplug.coldstart.values import ColdStart, Span
+from glowplug.coldstart.values import Activity, ColdStart, Span
 from glowplug.profiling.advice import advise
 
 MISS = {"compile_cache_hit": False, "dynamo": 5.0, "inductor": 20.0, "torch_compile_reported": 30.0}
@@ -166,6 +166,20 @@ def test_a_long_unexplained_silence_is_quoted_and_sent_to_the_live_profiler():
     assert "compiled in 34 s" in advice.text
     assert "--py-spy" in advice.remedy
     assert (advice.gain_seconds, advice.lines) == (None, (69, 70))
+
+
+def test_a_profiling_run_of_ten_minutes_is_called_unexplained():
+    span = Span("profile_kv", 621.6, 210.0, 831.6, "reported", (70,))
+    advice = titled(ColdStart("vllm", total=943.0, spans=(span,)), "unexplained")
+    assert "621.6 s" in advice.text
+    short = ColdStart("vllm", total=943.0, spans=(Span("profile_kv", 12.0, 210.0, 222.0, "reported", (70,)),))
+    assert advise(short) == ()
+
+
+def test_a_gap_whose_activity_is_known_needs_no_second_look():
+    seen = Activity(cpu=60.0, read=0, written=0, verdict="computed")
+    gap = Span("gap", 62.0, 40.0, 102.0, "gap", neighbours=("a", "b"), activity=seen)
+    assert advise(ColdStart("vllm", total=150.0, spans=(gap,))) == ()
 
 
 def test_advice_comes_with_the_greatest_gain_first():
