@@ -1,19 +1,20 @@
 """Records: what one line of the file holds, which may be several lines of the engine, or a million states of a bar."""
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
 
-from glowplug.coldstart.finder import Finder
+from glowplug.coldstart.finder import Finder, TextSet
 from glowplug.coldstart.heads import Head, glued_at, read_head
 
-_ANSI = re.compile(r"\x1b\[[0-9;?]*[ -/]*[@-~]|\x1b\][^\x07\x1b]*(?:\x07|\x1b\\)")
+_ANSI = re.compile(r"\x1b\[[0-9;?]*[ -/]*[@-~]|\x1b[\]_P^X][^\x07\x1b]*(?:\x07|\x1b\\)?")
+_BREAKS = re.compile(r"[\r\n]+")
+_BAR_SIGN = re.compile(r"it/s|s/it|%\||% Completed")
 _LONG = 16 * 1024
 """Bytes from which on a line is not read whole. The longest lines that are (a server's arguments) have 16 KB."""
 _BEFORE = 400
 _AFTER = 16 * 1024
 """Bytes read around a text that was found in a long line: the head before it and what it says after it."""
-_BAR_SIGNS = ("it/s", "s/it", "%|", "% Completed")
 
 
 class RecordReader:
@@ -25,76 +26,85 @@ class RecordReader:
     """
 
     def __init__(self, texts: Sequence[str], bars: Sequence[str]) -> None:
-        self._texts = Finder(texts)
-        self._bar_texts = tuple(bars)
-        self._bars = Finder(bars)
+        self._texts = tuple(dict.fromkeys(texts))
+        self._bars = tuple(dict.fromkeys(bars))
+        self._text_set = TextSet(self._texts)
 
-    def read(self, line: bytes) -> Iterator[Head]:
+    def read(self, line: bytes) -> Iterable[Head]:
         """The records in one line, which has no line end. Undecodable bytes become replacement characters."""
-        if len(line) > _LONG:
-            yield from self._read_long(line)
-            return
-        yield from _split(_decode(line))
+        return self._read_long(line) if len(line) > _LONG else _split(_decode(line))
 
-    def _read_long(self, line: bytes) -> Iterator[Head]:
+    def _read_long(self, line: bytes) -> Iterable[Head]:
         """Only what matters in a line that is too long to read: the lines in it that were looked for, and of every
         progress bar the last state."""
         outer = read_head(_decode(line[:_BEFORE]))
+        states = self._last_states(line)
+        # What a bar says every time that it is drawn, such as "Loading", is not looked for at every place.
+        common = {self._texts[place] for state in states for place in self._text_set.found_in(state)}
+        finder = Finder([text for text in self._texts if text not in common])
         last = -1
-        for position in self._texts.positions(line):
+        for position in finder.positions(line):
             if position < last:
                 continue
             begin, last = _window(line, position)
-            window = _decode(line[begin:last])
-            for head in _split(window):
-                if self._texts.search(head.message.encode()) >= 0:
+            for head in _split(_decode(line[begin:last])):
+                if self._text_set.found_in(head.message):
                     yield _within(head, outer)
-        for position in self._last_bars(line):
-            yield _within(Head(_decode(line[position : position + _BEFORE])), outer)
+        for state in states:
+            yield _within(Head(state), outer)
 
-    def _last_bars(self, line: bytes) -> list[int]:
-        found: list[int] = []
-        finder, remaining = self._bars, list(self._bar_texts)
-        while (hit := finder.first_text(line)) is not None:
-            found.append(line.rfind(hit[1]))
+    def _last_states(self, line: bytes) -> list[str]:
+        """The last state of every progress bar, in their order."""
+        ends: list[int] = []
+        remaining = list(self._bars)
+        while (hit := Finder(remaining).first_text(line)) is not None:
+            ends.append(line.rfind(hit[1]))
             remaining.remove(hit[1].decode())
-            finder = Finder(remaining)
-        return sorted(found)
+        return [_decode(line[slice(*_state(line, end))]) for end in sorted(ends)]
+
+
+def _state(line: bytes, position: int) -> tuple[int, int]:
+    """From where to where the state of a bar goes that has its text at `position`; tqdm ends each with a bracket."""
+    begin = max(line.rfind(end, max(position - _BEFORE, 0), position) for end in (b"\r", b"]")) + 1
+    ends = [end for sign in (b"\r", b"]") if (end := line.find(sign, position, position + _BEFORE) + 1)]
+    return begin or max(position - _BEFORE, 0), min(ends, default=position + _BEFORE)
 
 
 def _window(line: bytes, position: int) -> tuple[int, int]:
-    begin = max(line.rfind(b"\r", 0, position) + 1, position - _BEFORE)
-    end = line.find(b"\r", position)
-    return begin, min(end if end >= 0 else len(line), position + _AFTER)
+    begin = max(line.rfind(b"\r", max(position - _BEFORE, 0), position) + 1, position - _BEFORE, 0)
+    end = line.find(b"\r", position, position + _AFTER)
+    return begin, end if end >= 0 else position + _AFTER
 
 
-def _split(text: str) -> Iterator[Head]:
+def _split(text: str) -> Sequence[Head]:
     if "\x1b" in text:
         text = _ANSI.sub("", text)
     head = read_head(text)
     message = head.message
     if head.escaped or "\\r" in message:
         message = message.replace("\\n", "\n").replace("\\r", "\r")
-    if "\r" not in message and "\n" not in message and not _may_be_glued(message):
-        head.message = message
-        yield head
-        return
-    first = True
-    for piece in re.split(r"[\r\n]+", message):
-        cuts = glued_at(piece) if _may_be_glued(piece) else []
-        for begin, end in zip([0, *cuts], [*cuts, len(piece)], strict=True):
-            part = piece[begin:end]
-            if not part.strip():
-                continue
-            if first and begin == 0:
-                yield replace(head, message=part) if head.inner is not None else _within(read_head(part), head)
-            else:
-                yield _within(read_head(part), head)
-            first = False
+    pieces = _pieces(message)
+    if len(pieces) == 1:
+        head.message = pieces[0]
+        return (head,)
+    return [
+        replace(head, message=piece) if place == 0 and head.inner is not None else _within(read_head(piece), head)
+        for place, piece in enumerate(pieces)
+        if piece.strip()
+    ]
 
 
-def _may_be_glued(text: str) -> bool:
-    return any(sign in text for sign in _BAR_SIGNS) or text.count("INFO ") > 1
+def _pieces(message: str) -> list[str]:
+    """The lines that a message is made of."""
+    pieces = _BREAKS.split(message) if "\r" in message or "\n" in message else [message]
+    found: list[str] = []
+    for piece in pieces:
+        if _BAR_SIGN.search(piece) is None and piece.count("INFO ") < 2:
+            found.append(piece)
+            continue
+        cuts = glued_at(piece)
+        found += (piece[begin:end] for begin, end in zip([0, *cuts], [*cuts, len(piece)], strict=True))
+    return found
 
 
 def _within(head: Head, outer: Head) -> Head:
@@ -107,4 +117,4 @@ def _within(head: Head, outer: Head) -> Head:
 
 
 def _decode(line: bytes) -> str:
-    return line.decode("utf-8", "replace").replace("\x00", "")
+    return line.decode("utf-8", "replace").replace("\x00", "").removeprefix("\ufeff")
