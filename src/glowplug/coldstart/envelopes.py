@@ -1,28 +1,26 @@
 """Lines of JSON with a line of an engine inside, as collectors of logs write them."""
 
 import json
-import math
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from typing import Any, cast
 
-from glowplug.coldstart.stamps import Stamp, read_time, stamp
+from glowplug.coldstart.stamps import Stamp, epoch, read_time
 
 _TEXT_KEYS = ("log", "message", "msg", "line", "text", "body", "textPayload", "MESSAGE")
 _TIME_KEYS = ("time", "timestamp", "ts", "@timestamp", "asctime", "t", "__REALTIME_TIMESTAMP")
 _SOURCE_KEYS = ("worker", "workerId", "pod", "pod_name", "container", "container_name")
-_LARGEST_SECONDS = 1e11
-"""Greater numbers than this (the year 5138) are not seconds but milliseconds, microseconds or nanoseconds."""
 
 
 @dataclass(frozen=True, slots=True)
 class Envelope:
-    """What a JSON object says about the line inside it; `source` is empty if it names none."""
+    """What a JSON object says about the line inside it; `source`, `process` and `pid` are empty if it names none."""
 
     message: str
     time: Stamp | None
     source: str
+    process: str = ""
+    pid: str = ""
 
 
 def read_envelope(text: str) -> Envelope | None:
@@ -39,7 +37,9 @@ def read_envelope(text: str) -> Envelope | None:
         return None
     moment = next((fields[key] for key in _TIME_KEYS if fields.get(key) is not None), None)
     source = _text(fields, _SOURCE_KEYS) or _text(_within(fields, "kubernetes"), _SOURCE_KEYS)
-    return Envelope(message, _time(moment), source or "")
+    # vLLM's and other Python loggers' own JSON.
+    process = _text(fields, ("processName",)) or ""
+    return Envelope(message, _time(moment), source or "", process, str(fields.get("process", "")) if process else "")
 
 
 def _text(fields: Mapping[str, Any], keys: tuple[str, ...]) -> str | None:
@@ -67,11 +67,4 @@ def _time(moment: Any) -> Stamp | None:
         moment = float(moment)
     if isinstance(moment, bool) or not isinstance(moment, int | float):
         return None
-    try:
-        seconds = float(moment)
-        while math.isfinite(seconds) and seconds > _LARGEST_SECONDS:
-            seconds /= 1000
-        at = datetime.fromtimestamp(seconds, UTC)
-    except (OverflowError, ValueError, OSError):
-        return None
-    return stamp(str(at.year), str(at.month), str(at.day), f"{at:%H:%M:%S}", f"{at:%f}", "Z")
+    return epoch(moment)

@@ -8,7 +8,7 @@ import re
 from dataclasses import dataclass
 
 from glowplug.coldstart.envelopes import read_envelope
-from glowplug.coldstart.stamps import Stamp, stamp, stamp_of
+from glowplug.coldstart.stamps import Stamp, epoch, stamp, stamp_of
 
 _MAX_LAYERS = 8
 """Heads peeled off one line at most; real ones have up to four."""
@@ -28,11 +28,12 @@ _PYTHON = re.compile(
 )
 _RUST = re.compile(rf"{_DATE}T{_CLOCK}{_ZONE} +(?={_LEVEL} )(?!{_LEVEL} +\d\d-\d\d \d\d:)")
 _LLAMA = re.compile(r"(?P<minutes>\d+)\.(?P<seconds>\d\d)\.(?P<ms>\d{3})\.(?P<us>\d{3}) (?=[IWEDV] )")
+_LLAMA_2024 = re.compile(r"(?:INFO|WARN|ERR|VERB) +\[ *\w+\] (?=.{1,200} timestamp=(?P<epoch>\d{10})\b)")
 _WORKER = re.compile(rf"[\w.]+\.py +:\d+ +{_DATE} {_CLOCK} ")
 
 # Heads of collectors.
 _RFC3339 = re.compile(rf"\[?{_DATE}[T ]{_CLOCK}{_ZONE}\]?(?:\s+|$)")
-_PLAIN = re.compile(rf"\[?{_DATE} {{1,2}}{_CLOCK}\]?(?: |$)")
+_PLAIN = re.compile(rf"\[?{_DATE} {{1,2}}{_CLOCK}\]?(?: (?:\| )?|$)")
 _RUNPOD = re.compile(rf"{_DATE}\s+{_CLOCK} \| \w+ \| (?P<source>[\w-]+) \|(?: |$)")
 _CRI = re.compile(r"std(?:out|err) [FP](?: |$)")
 _COMPOSE = re.compile(r"(?P<source>\[?\w[\w.-]*\]?)\s+\|(?: |$)")
@@ -111,7 +112,7 @@ def _peel(head: Head, first: str) -> bool:
         )
     if first == "{":
         return _json(head, head.message)
-    if first.isupper() and (_engine(head, _VLLM) or _logger(head) or _journald(head)):
+    if first.isupper() and (_engine(head, _VLLM) or _epoch(head) or _logger(head) or _journald(head)):
         return True
     if first == "d" and head.message.startswith("data: {"):
         return _json(head, head.message.removeprefix("data: "))
@@ -133,6 +134,15 @@ def _llama(head: Head) -> bool:
         return False
     seconds = int(match["minutes"]) * 60 + int(match["seconds"]) + int(match["ms"]) / 1e3 + int(match["us"]) / 1e6
     head.inner = Stamp(seconds, relative=True)
+    head.message = head.message[match.end() :]
+    return True
+
+
+def _epoch(head: Head) -> bool:
+    """The server of llama.cpp in 2024, and forks of it, tell the time behind the message."""
+    if (match := _LLAMA_2024.match(head.message)) is None:
+        return False
+    head.inner = epoch(int(match["epoch"]))
     head.message = head.message[match.end() :]
     return True
 
@@ -199,5 +209,6 @@ def _json(head: Head, text: str) -> bool:
         return False
     head.outer = head.outer or envelope.time
     head.source = head.source or envelope.source
+    head.process, head.pid = head.process or envelope.process, head.pid or envelope.pid
     head.message = envelope.message
     return True

@@ -1,5 +1,6 @@
 """Times of day as engines and log collectors write them, turned into seconds that can be subtracted."""
 
+import math
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -13,6 +14,8 @@ _YEAR_DAYS = 366
 _NEW_YEAR = date(_YEAR, 1, 1).toordinal()
 _FEBRUARY_28 = date(_YEAR, 2, 28).toordinal()
 _MARCH_1 = date(_YEAR, 3, 1).toordinal()
+_LARGEST_SECONDS = 1e11
+"""Greater numbers than this (the year 5138) are not seconds but milliseconds, microseconds or nanoseconds."""
 _ISO = re.compile(
     r"(?P<year>\d{4})-(?P<month>\d\d)-(?P<day>\d\d)[T ](?P<clock>\d\d:\d\d:\d\d)(?:[.,](?P<fraction>\d+))?"
     r"(?P<zone>Z|[+-]\d\d:?\d\d)?"
@@ -79,6 +82,21 @@ def read_time(text: str) -> Stamp | None:
     """The time that `text` begins with, such as 2026-07-06T14:07:54; None if there is none."""
     match = _ISO.match(text)
     return None if match is None else stamp_of(match.groupdict())
+
+
+def epoch(number: float) -> Stamp | None:
+    """The stamp out of a number that counts from 1970 in seconds, milliseconds, microseconds or nanoseconds.
+
+    None if it is no time.
+    """
+    try:
+        seconds = float(number)
+        while math.isfinite(seconds) and seconds > _LARGEST_SECONDS:
+            seconds /= 1000
+        at = datetime.fromtimestamp(seconds, UTC)
+    except (OverflowError, ValueError, OSError):
+        return None
+    return stamp(str(at.year), str(at.month), str(at.day), f"{at:%H:%M:%S}", f"{at:%f}", "Z")
 
 
 def iso(seconds: float, year: int, *, zoned: bool) -> str:

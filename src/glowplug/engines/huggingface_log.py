@@ -1,6 +1,6 @@
 """Lines of huggingface_hub, with which most engines download their weights."""
 
-from glowplug.coldstart.grammar import Line
+from glowplug.coldstart.grammar import Level, Line
 
 DOWNLOAD = (
     Line(
@@ -8,6 +8,7 @@ DOWNLOAD = (
         text="Fetching ",
         pattern=r"Fetching \d+ files: .*\| \d+/\d+ \[(?P<clock>(?!00:00)[\d:]+)<",
         phase="weights_download",
+        level=Level.NONE,
         bar=True,
         weight=0,
     ),

@@ -61,7 +61,7 @@ _LOADING = (
     ),
     Line(
         text="llama_model_loader: loaded meta data with",
-        pattern=r"tensors from (?P<file>.+?) \(version",
+        pattern=r"tensors from (?P<model>.+?) \(version",
         mark="meta",
         weight=2,
     ),
@@ -86,7 +86,7 @@ _CONTEXT = (
     Line(
         text="sched_reserve: reserve took",
         pattern=r"took (?P<milliseconds>[\d.]+) ms",
-        phase="engine_init",
+        phase="profile_kv",
         key="graph_reserve",
         label="reservation of the compute graph",
         weight=2,

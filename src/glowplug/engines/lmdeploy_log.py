@@ -9,7 +9,7 @@ from glowplug.engines.huggingface_log import DOWNLOAD
 from glowplug.engines.uvicorn_log import UVICORN
 
 _SECONDS = r"(?P<seconds>[\d.]+)"
-_BAR = r"\| \d+/\d+ \[(?P<clock>[\d:]+)<"
+_BAR = r".*\| \d+/\d+ \[(?P<clock>[\d:]+)<"
 _LOGGER = r"(?:^|\blmdeploy - )(?:INFO|WARNING) - (?:\S+\.py:\d+ - )?"
 """What stands before a message; the process ids are there if LMDEPLOY_LOG_PID=1."""
 
@@ -52,7 +52,7 @@ TURBOMIND = Grammar(
     variant="turbomind",
     lines=(
         *_COMMON,
-        Line(text="input backend=turbomind", mark="input", level=Level.FRONTEND, weight=5),
+        Line(text="input backend=turbomind", mark="input", level=Level.ENGINE, weight=5),
         Line(text="`max_context_token_num`", pattern=r"\[TM\]\[WARNING\]", mark="tm_model", weight=3),
         Line(text=" model params", pattern=r"get \d+ model params", mark="params", weight=2),
         Line(
@@ -99,11 +99,11 @@ PYTORCH = Grammar(
             text="Fallback to pytorch engine because",
             pattern=r"because `(?P<model>[^`]+)` not supported",
             mark="fallback",
-            level=Level.FRONTEND,
+            level=Level.ENGINE,
             weight=3,
         ),
-        Line(text="Fallback to pytorch engine because", pattern=r"(?P<fallback>Fallback.*)", weight=2),
-        Line(text="input backend=pytorch", mark="input", level=Level.FRONTEND, weight=5),
+        Line(text="Fallback to pytorch engine because", pattern=r"(?P<fallback>Fallback.*)", level=Level.NONE),
+        Line(text="input backend=pytorch", mark="input", level=Level.ENGINE, weight=5),
         Line(text="Process mp_engine_proc", weight=1, level=Level.NONE),
         Line(text="Building Model.", pattern=rf"{_LOGGER}Building Model\.", mark="build", weight=2),
         Line(text="loading weights - ", pattern=r"rank\[\d+\] loading weights - ", weight=2),
