@@ -28,8 +28,8 @@ def read_starts(chunks: Iterable[bytes], grammars: Sequence[Grammar]) -> Reading
     scanner = Scanner(grammars, collector)
     for chunk in chunks:
         scanner.feed(chunk)
-    scanner.finish()
-    return Reading(starts_of(collector), collector.dropped, scanner.line - 1)
+    lines = scanner.finish()
+    return Reading(starts_of(collector), collector.dropped, lines)
 
 
 def starts_of(collector: Collector) -> tuple[ColdStart, ...]:
