@@ -51,6 +51,7 @@ class Collector:
         self._by_text = [[place for place, line in enumerate(self._lines) if line.text == text] for text in self._texts]
         self._text_set = TextSet([*self._texts, *failures.TEXTS])
         self._silent = tuple({text for grammar in grammars for text in grammar.silent})
+        self._last_marks = {grammar.ready[0].mark for grammar in grammars if grammar.ready}
         self._open: dict[str, StartLog] = {}
         self._attention = _ATTENTION
         self.closed: deque[StartLog] = deque(maxlen=_MOST_STARTS)
@@ -123,8 +124,9 @@ class Collector:
 
     def _settle(self, start: StartLog, matched: Sequence[Match]) -> None:
         """After the last line of a start comes serving, which is not read whole."""
-        grammar = self.grammar_of(start)
-        if grammar is None or not grammar.ready or all(line.mark != grammar.ready[0].mark for _, line, _ in matched):
+        marks = {line.mark for _, line, _ in matched} & self._last_marks
+        grammar = self.grammar_of(start) if marks else None
+        if grammar is None or not grammar.ready or grammar.ready[0].mark not in marks:
             return
         start.ready = True
         if self._all_ready():
@@ -191,18 +193,15 @@ class Collector:
 
     def _tick(self, start: StartLog, head: Head, inner: float | None, outer: float | None, number: int) -> None:
         text = head.message[:_SNIPPET]
-        if inner is not None and outer is not None:
-            start.lead = inner - outer if start.lead is None else max(start.lead, inner - outer)
-        if any(silent in text for silent in self._silent):
-            return
-        for clock, seconds, stamp in ((start.inner, inner, head.inner), (start.outer, outer, head.outer)):
-            if seconds is not None and stamp is not None:
-                if stamp.relative and clock.first is None:
-                    # The process began at zero, and its first line is late by what it did before.
-                    clock.tick(0.0, number, "")
-                clock.tick(seconds, number, text)
-                clock.year = clock.year or stamp.year
-                clock.zoned = clock.zoned or stamp.zoned
+        for silent in self._silent:
+            if silent in text:
+                return
+        if inner is not None and head.inner is not None:
+            start.inner.tick(head.inner, inner, number, text)
+            if outer is not None:
+                start.lead = inner - outer if start.lead is None else max(start.lead, inner - outer)
+        if outer is not None and head.outer is not None:
+            start.outer.tick(head.outer, outer, number, text)
 
 
 def _distinct(lines: Iterable[Line]) -> tuple[Line, ...]:

@@ -1,11 +1,11 @@
 """What the lines of one start have told so far."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 
 from glowplug.coldstart.failures import Failure
 from glowplug.coldstart.grammar import Level, Line
-from glowplug.coldstart.stamps import Unwrapper
+from glowplug.coldstart.stamps import Stamp, Unwrapper
 
 _LEAST_SILENCE = 0.5
 """Seconds without a line from which on a silence is remembered."""
@@ -17,7 +17,7 @@ _MOST_BARS = 1_000
 of a kind."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Event:
     """A line that means something. `inner` and `outer` are seconds on the engine's and the collector's clock; `before`
     is when the last line before it was written that has a time (of a progress bar: before it was drawn first)."""
@@ -56,13 +56,18 @@ class Clock:
     zoned: bool = False
     silences: list[Silence] = field(default_factory=list[Silence])
 
-    def tick(self, seconds: float, line: int, text: str) -> None:
-        """A line with this time. Lines of several processes may be a little out of order."""
-        if self.first is None or self.last is None:
-            self.first, self.first_line = seconds, line
-        elif seconds <= self.last:
+    def tick(self, stamp: Stamp, seconds: float, line: int, text: str) -> None:
+        """A line with this stamp, unwrapped to `seconds`. Lines of several processes may be a little out of order."""
+        if self.year is None:
+            self.year, self.zoned = stamp.year, self.zoned or stamp.zoned
+        if self.last is None:
+            # A process that counts from its start began at zero, and its first line is late by what it did before.
+            self.first = self.last = 0.0 if stamp.relative else seconds
+            self.first_line = self.last_line = line
+            self.last_text = "" if stamp.relative else text
+        if seconds <= self.last:
             return
-        elif seconds - self.last >= _LEAST_SILENCE:
+        if seconds - self.last >= _LEAST_SILENCE:
             self.silences.append(Silence(self.last, seconds, (self.last_line, line), (self.last_text, text)))
             if len(self.silences) > 2 * _MOST_SILENCES:
                 self.silences.sort(key=lambda silence: silence.start - silence.end)
@@ -115,7 +120,8 @@ class StartLog:
         drawn = self.drawn.get(bar, 0)
         last = self.bars.get((*bar, drawn))
         if last is not None and not (_at_zero(event) and not _at_zero(last)):
-            self.bars[*bar, drawn] = replace(event, before=last.before)
+            event.before = last.before
+            self.bars[*bar, drawn] = event
         elif len(self.bars) < _MOST_BARS:
             self.drawn[bar] = drawn + 1
             self.bars[*bar, drawn + 1] = event
