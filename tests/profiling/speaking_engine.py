@@ -90,10 +90,13 @@ def main(port, seconds):
     say("APIServer", f"vLLM server version 9.8.7, serving model {MODEL}")
     say("APIServer", "Resolved architecture: MadeUp")
     subprocess.run([sys.executable, __file__, "core", str(seconds)], check=True)
-    server = http.server.ThreadingHTTPServer(("127.0.0.1", port), Handler)
     say("APIServer", f"Starting vLLM server on http://127.0.0.1:{port}")
     print("INFO:     Application startup complete.")
-    server.serve_forever()
+    serve(port)
+
+
+def serve(port):
+    http.server.ThreadingHTTPServer(("127.0.0.1", port), Handler).serve_forever()
 
 
 if __name__ == "__main__":
