@@ -5,7 +5,7 @@ import pytest
 
 from glowplug.config.models import ModelConfig
 from glowplug.engines.base import EngineError
-from glowplug.engines.installed import environment, find
+from glowplug.engines.installed import environment, find, version_of
 from tests.engines.models import write_program
 
 PROGRAM = "an-engine-that-nobody-has"
@@ -62,3 +62,18 @@ def test_the_engine_finds_the_tools_installed_beside_it(monkeypatch, tmp_path):
     }
     own = ModelConfig(engine="vllm", env={"PATH": "/opt/bin"})
     assert environment(program, own)["PATH"] == f"{tmp_path}/bin{os.pathsep}/opt/bin"
+
+
+def test_the_version_is_that_of_the_package_beside_the_program(tmp_path):
+    packages = tmp_path / "lib/python3.11/site-packages/vllm-9.8.7.dist-info"
+    packages.mkdir(parents=True)
+    (packages / "METADATA").write_text("Metadata-Version: 2.1\nName: vllm\nVersion: 9.8.7\n")
+    program = tmp_path / "bin" / "vllm"
+    program.parent.mkdir()
+    program.touch()
+    assert version_of(program, "vllm") == "9.8.7"
+    assert version_of(program, "sglang") is None
+
+
+def test_a_program_without_packages_beside_it_has_no_version(tmp_path):
+    assert version_of(tmp_path / "bin" / "llama-server", "vllm") is None

@@ -79,6 +79,10 @@ class Engine(Protocol):
         """The process that serves `model` under `name` (and its aliases) on 127.0.0.1:`port`."""
         ...
 
+    def version(self, model: ModelConfig) -> str | None:
+        """The engine's version as its installation tells it, without starting it; None if nothing does."""
+        ...
+
     def memory(self, model: ModelConfig) -> int:
         """Bytes of host RAM that a running replica is believed to hold, before it is measured."""
         ...

@@ -124,6 +124,10 @@ class Command:
             cwd=options.cwd.expanduser() if options.cwd is not None else None,
         )
 
+    def version(self, model: ModelConfig) -> str | None:
+        """Unknown."""
+        return None
+
     def memory(self, model: ModelConfig) -> int:
         """Local weights with a fifth for caches, and working space."""
         return total_size(self.weights(model)) * 6 // 5 + WORKING_SPACE

@@ -76,6 +76,10 @@ class Fake:
         argv = [sys.executable, "-P", "-m", "glowplug.engines.fake_server", json.dumps(settings)]
         return Launch(argv=argv, env=dict(model.env))
 
+    def version(self, model: ModelConfig) -> str | None:
+        """Unknown."""
+        return None
+
     def memory(self, model: ModelConfig) -> int:
         """The configured memory and the program's own."""
         return _options(model).memory + _OWN_MEMORY

@@ -1,5 +1,6 @@
 """Where the program of an engine is installed."""
 
+import importlib.metadata
 import os
 import shutil
 import sys
@@ -36,6 +37,15 @@ def find(program: str, server: str, model: ModelConfig, install: str) -> Path:
         if (found := shutil.which(program, path=path)) is not None:
             return Path(found).absolute()
     raise EngineError(f"the program {program} was not found; run: {install}, or give its path in options.server")
+
+
+def version_of(program: Path, package: str) -> str | None:
+    """The version of the Python package that brought `program`, by the metadata beside it; None if there is none."""
+    home = program.resolve().parent.parent
+    folders = [str(path) for path in home.glob("lib/python3*/*-packages")]
+    for found in importlib.metadata.distributions(name=package, path=folders):
+        return found.version
+    return None
 
 
 def environment(program: Path, model: ModelConfig) -> Mapping[str, str]:

@@ -1,5 +1,6 @@
 """llama.cpp: the server inside the xllamacpp package in a process of its own, or an installed `llama-server`."""
 
+import importlib.metadata
 import importlib.util
 import shutil
 import sys
@@ -84,6 +85,10 @@ class LlamaCpp:
         # it serves requests for any name.
         argv += ["--host", "127.0.0.1", "--port", str(port), "--alias", name, *_words(model)]
         return Launch(argv=argv, env=dict(model.env))
+
+    def version(self, model: ModelConfig) -> str | None:
+        """The version of the embedded package; an installed llama-server tells its build when it starts."""
+        return importlib.metadata.version(_EMBEDDED) if _program(model) is None else None
 
     def memory(self, model: ModelConfig) -> int:
         """Weights, KV cache as the model's own metadata give it, and working space."""

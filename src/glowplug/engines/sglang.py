@@ -12,7 +12,7 @@ from glowplug.engines import hugging_face
 from glowplug.engines.accelerators import FROZEN_GPU, has_gpu, installed_ram
 from glowplug.engines.arguments import OURS, argparse_line, given, refuse
 from glowplug.engines.base import Call, CanaryAnswer, EngineError, Launch
-from glowplug.engines.installed import SERVER_DESCRIPTION, environment, find
+from glowplug.engines.installed import SERVER_DESCRIPTION, environment, find, version_of
 from glowplug.engines.openai_api import (
     completion_canary,
     completion_warmup,
@@ -71,6 +71,10 @@ class Sglang:
             *("--host", "127.0.0.1", "--port", str(port)),
         ]
         return Launch(argv=[*argv, *argparse_line(model.args)], env=environment(program, model))
+
+    def version(self, model: ModelConfig) -> str | None:
+        """The version of the package."""
+        return version_of(_program(model), "sglang")
 
     def memory(self, model: ModelConfig) -> int:
         """On a GPU what the processes need themselves; on a CPU weights and KV cache as well."""

@@ -14,7 +14,7 @@ from glowplug.engines import hugging_face
 from glowplug.engines.accelerators import FROZEN_GPU, has_gpu
 from glowplug.engines.arguments import OURS, command_line, given, refuse
 from glowplug.engines.base import Call, CanaryAnswer, EngineError, Launch
-from glowplug.engines.installed import SERVER_DESCRIPTION, environment, find
+from glowplug.engines.installed import SERVER_DESCRIPTION, environment, find, version_of
 from glowplug.engines.openai_api import CANARY_PROMPT, completion_warmup, read_answer
 from glowplug.engines.weights import total_size
 
@@ -78,6 +78,10 @@ class Transformers:
             env=environment(program, model),
             cwd=None if folder is None else _links(names, folder.absolute()),
         )
+
+    def version(self, model: ModelConfig) -> str | None:
+        """The version of the package."""
+        return version_of(_program(model), "transformers")
 
     def memory(self, model: ModelConfig) -> int:
         """On a CPU the weights for each name, with a fifth for the KV cache, which grows with the conversations."""

@@ -6,6 +6,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from glowplug.coldstart.values import ColdStart, Outcome, Span, to_json
+from glowplug.engines.base import EngineError
 from glowplug.node.start_watch import StartWatch
 from glowplug.scheduler.values import Tier
 from glowplug.tiers.base import Body
@@ -33,6 +34,7 @@ def cold_start_record(
     told = None if watch is None else watch.told()
     record = replace(
         told or ColdStart(engine=body.model.engine),
+        version=(told.version if told else None) or _version(body),
         engine=body.model.engine,
         model=body.model_name,
         replica=body.replica_id,
@@ -45,3 +47,10 @@ def cold_start_record(
         spans=tuple(own) if watch is None else watch.spans(own, ended),
     )
     return to_json(record)
+
+
+def _version(body: Body) -> str | None:
+    try:
+        return body.engine.version(body.model)
+    except EngineError:
+        return None
