@@ -1,46 +1,60 @@
 """Logs that were exported newest line first."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from itertools import pairwise
 from typing import BinaryIO
 
 from glowplug.coldstart.heads import read_head
+from glowplug.coldstart.records import plain_text
 from glowplug.coldstart.values import ColdStart, Span
 
 _BLOCK = 1 << 20
+_LONGEST = 1 << 20
+"""Bytes of a line that are kept. No engine writes longer ones; a file of garbage may be one line."""
 _MOST_LINES = 2000
+_MOST_OF_A_LINE = 16 * 1024
 
 
 def is_newest_first(beginning: bytes) -> bool:
     """Whether the times in the first part of a log go down rather than up."""
-    times: list[float] = []
+    inner: list[float] = []
+    outer: list[float] = []
     for line in beginning.split(b"\n")[:_MOST_LINES]:
-        head = read_head(line[:400].decode("utf-8", "replace"))
-        stamp = head.outer or head.inner
-        if stamp is not None:
-            times.append(stamp.seconds)
-    steps = [later - earlier for earlier, later in pairwise(times)]
+        head = read_head(plain_text(line[:_MOST_OF_A_LINE]))
+        if head.inner is not None:
+            inner.append(head.inner.seconds)
+        if head.outer is not None:
+            outer.append(head.outer.seconds)
+    steps = [later - earlier for earlier, later in pairwise(outer if len(outer) >= len(inner) else inner)]
     return sum(step < 0 for step in steps) > sum(step > 0 for step in steps)
 
 
-def reversed_lines(stream: BinaryIO) -> Iterator[bytes]:
-    """The lines of a seekable stream, last one first, in blocks that end in a line end."""
-    position = stream.seek(0, 2)
-    tail = b""
-    while position > 0:
-        size = min(_BLOCK, position)
+def reversed_lines(stream: BinaryIO, begin: int = 0) -> Iterator[bytes]:
+    """The lines of a seekable stream from byte `begin` on, last one first, in blocks that end in a line end."""
+    position = end = stream.seek(0, 2)
+    tail: list[bytes] = []
+    while position > begin:
+        size = min(_BLOCK, position - begin)
         position -= size
         stream.seek(position)
-        data = stream.read(size) + tail
-        lines = data.split(b"\n")
-        tail = lines.pop(0)
-        if lines and not lines[-1]:
-            lines.pop()
+        data = stream.read(size)
+        if position + size == end:
+            data = data.removesuffix(b"\n")
+        first, *lines = data.split(b"\n")
         if lines:
-            yield b"\n".join(reversed(lines)) + b"\n"
-    if tail:
-        yield tail + b"\n"
+            lines[-1] += _line(tail)
+            yield b"\n".join([*reversed(lines), b""])
+            tail = []
+        tail.append(first)
+        while sum(map(len, tail)) - len(tail[0]) > _LONGEST:
+            del tail[0]
+    if end > begin:
+        yield _line(tail) + b"\n"
+
+
+def _line(pieces: Sequence[bytes]) -> bytes:
+    return b"".join(reversed(pieces))
 
 
 def renumbered(start: ColdStart, count: int) -> ColdStart:

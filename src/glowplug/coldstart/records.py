@@ -31,13 +31,13 @@ class RecordReader:
         self._text_set = TextSet(self._texts)
 
     def read(self, line: bytes) -> Iterable[Head]:
-        """The records in one line, which has no line end. Undecodable bytes become replacement characters."""
-        return self._read_long(line) if len(line) > _LONG else _split(_decode(line))
+        """The records in one line, which has no line end."""
+        return self._read_long(line) if len(line) > _LONG else _split(plain_text(line))
 
     def _read_long(self, line: bytes) -> Iterable[Head]:
         """Only what matters in a line that is too long to read: the lines in it that were looked for, and of every
         progress bar the last state."""
-        outer = read_head(_decode(line[:_BEFORE]))
+        outer = read_head(plain_text(line[:_BEFORE]))
         states = self._last_states(line)
         # What a bar says every time that it is drawn, such as "Loading", is not looked for at every place.
         common = {self._texts[place] for state in states for place in self._text_set.found_in(state)}
@@ -47,7 +47,7 @@ class RecordReader:
             if position < last:
                 continue
             begin, last = _window(line, position)
-            for head in _split(_decode(line[begin:last])):
+            for head in _split(plain_text(line[begin:last])):
                 if self._text_set.found_in(head.message):
                     yield _within(head, outer)
         for state in states:
@@ -60,7 +60,7 @@ class RecordReader:
         while (hit := Finder(remaining).first_text(line)) is not None:
             ends.append(line.rfind(hit[1]))
             remaining.remove(hit[1].decode())
-        return [_decode(line[slice(*_state(line, end))]) for end in sorted(ends)]
+        return [plain_text(line[slice(*_state(line, end))]) for end in sorted(ends)]
 
 
 def _state(line: bytes, position: int) -> tuple[int, int]:
@@ -77,8 +77,6 @@ def _window(line: bytes, position: int) -> tuple[int, int]:
 
 
 def _split(text: str) -> Sequence[Head]:
-    if "\x1b" in text:
-        text = _ANSI.sub("", text)
     head = read_head(text)
     message = head.message
     if head.escaped or "\\r" in message:
@@ -116,5 +114,7 @@ def _within(head: Head, outer: Head) -> Head:
     return head
 
 
-def _decode(line: bytes) -> str:
-    return line.decode("utf-8", "replace").replace("\x00", "").removeprefix("\ufeff")
+def plain_text(line: bytes) -> str:
+    """A line without colours, NUL bytes and byte order mark. Undecodable bytes become replacement characters."""
+    text = line.decode("utf-8", "replace").replace("\x00", "").removeprefix("\ufeff")
+    return _ANSI.sub("", text) if "\x1b" in text else text

@@ -2,10 +2,11 @@
 
 import sys
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
+from contextlib import AbstractContextManager, nullcontext
 from itertools import chain
 from pathlib import Path
-from typing import BinaryIO
+from typing import BinaryIO, TextIO, cast
 
 from glowplug.coldstart.order import is_newest_first, renumbered, reversed_lines
 from glowplug.coldstart.reading import Reading, read_starts
@@ -20,6 +21,8 @@ _PACKED = {
     b"\x28\xb5\x2f\xfd": "zstd -dc",
     b"BZh": "bzip2 -dc",
     b"\xfd7zXZ": "xz -dc",
+    b"\x04\x22\x4d\x18": "lz4 -dc",
+    b"PK\x03\x04": "unzip -p",
 }
 """The first bytes of packed files, and what unpacks them."""
 
@@ -34,26 +37,38 @@ def read_file(path: str) -> LogReport:
     Raises:
         LogError: it cannot be read, or no start of a known engine is in it.
     """
-    if path == STDIN:
-        return read_stream(sys.stdin.buffer, "standard input")
+    name = "standard input" if path == STDIN else path
     try:
-        with Path(path).open("rb") as stream:
-            return read_stream(stream, path)
+        with _opened(path) as stream:
+            return read_stream(stream, name)
     except FileNotFoundError as error:
-        raise LogError(f"there is no file {path}") from error
+        raise LogError(f"there is no file {name}") from error
     except IsADirectoryError as error:
-        raise LogError(f"{path} is a directory; name the log file in it") from error
+        raise LogError(f"{name} is a directory; name the log file in it") from error
     except OSError as error:
-        raise LogError(f"{path} cannot be read: {error.strerror or error}") from error
+        raise LogError(f"{name} cannot be read: {error.strerror or error}") from error
+
+
+def _opened(path: str) -> AbstractContextManager[BinaryIO]:
+    if path == STDIN:
+        # Python has no object for a standard input that was closed.
+        if (standard := cast("TextIO | None", sys.stdin)) is None:
+            raise LogError("standard input is closed; name a file, or pipe the log in")
+        return nullcontext(standard.buffer)
+    try:
+        return Path(path).open("rb")
+    except ValueError as error:
+        raise LogError(f"{path!r} is no name of a file: {error}") from error
 
 
 def read_stream(stream: BinaryIO, name: str) -> LogReport:
     """The report on a log that is called `name`. Raises LogError if no start of a known engine is in it."""
+    begin = stream.tell() if stream.seekable() else None
     beginning = _read_beginning(stream)
     _refuse_packed(beginning, name)
     newest_first = is_newest_first(beginning)
     if newest_first:
-        reading = _read_reversed(stream, beginning)
+        reading = _read_reversed(stream, beginning, begin)
     else:
         reading = read_starts(chain((beginning,), _chunks(stream)), GRAMMARS)
     if not reading.starts:
@@ -62,7 +77,8 @@ def read_stream(stream: BinaryIO, name: str) -> LogReport:
     if newest_first:
         notes.append("The log is newest line first; it was read from its end.")
     if reading.dropped:
-        notes.append(f"{reading.dropped} earlier starts are left out.")
+        earlier = "1 earlier start is" if reading.dropped == 1 else f"{reading.dropped} earlier starts are"
+        notes.append(f"{earlier} left out.")
     starts = _subject_last(reading.starts)
     return LogReport(name, starts[-1].engine, starts, tuple(notes))
 
@@ -82,18 +98,27 @@ def _chunks(stream: BinaryIO) -> Iterator[bytes]:
         yield chunk
 
 
-def _read_reversed(stream: BinaryIO, beginning: bytes) -> Reading:
-    with tempfile.TemporaryFile() as copy:
-        # A pipe cannot be read from its end, so all of it goes to disk first.
-        source: BinaryIO = stream
-        if not stream.seekable():
-            copy.write(beginning)
-            for chunk in _chunks(stream):
-                copy.write(chunk)
-            source = copy
-        reading = read_starts(reversed_lines(source), GRAMMARS)
+def _read_reversed(stream: BinaryIO, beginning: bytes, begin: int | None) -> Reading:
+    """Read from the end back to `begin`; a pipe, which has no position and cannot be read so, goes to disk first."""
+    if begin is not None:
+        reading = read_starts(reversed_lines(stream, begin), GRAMMARS)
+    else:
+        with tempfile.TemporaryFile() as copy:
+            _copy(chain((beginning,), _chunks(stream)), copy)
+            reading = read_starts(reversed_lines(copy), GRAMMARS)
     starts = tuple(renumbered(start, reading.lines) for start in reading.starts)
     return Reading(starts, reading.dropped, reading.lines)
+
+
+def _copy(chunks: Iterable[bytes], target: BinaryIO) -> None:
+    for chunk in chunks:
+        try:
+            target.write(chunk)
+        except OSError as error:
+            raise LogError(
+                f"a log that comes newest line first through a pipe needs room in {tempfile.gettempdir()} "
+                f"({error.strerror or error}); save it as a file and name that"
+            ) from error
 
 
 def _subject_last(starts: tuple[ColdStart, ...]) -> tuple[ColdStart, ...]:
