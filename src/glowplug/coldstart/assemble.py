@@ -36,8 +36,8 @@ def assemble(log: StartLog, grammar: Grammar, origin: float | None = None) -> Co
     spans = _spans(log, grammar, reported)
     for event in log.events:
         for name, value in event.values.items():
-            if name.startswith("n_"):
-                reported[name.removeprefix("n_")] = float(value)
+            if name.startswith("n_") and (number := durations.number_of(value)) is not None:
+                reported[name.removeprefix("n_")] = number
         for name, flag in event.line.flags.items():
             reported[name] = bool(reported.get(name)) or flag
     if total is not None:
@@ -144,8 +144,8 @@ def _last(tree: Sequence[Span], log: StartLog, begin: float | None) -> float | N
 
 
 def _least_gap(log: StartLog) -> float:
-    times = [time for event in log.events if (time := log.time_of(event)) is not None]
-    return _COARSE if all(time == int(time) for time in times) else LEAST_GAP
+    own = [event.outer if log.inner.first is None else event.inner for event in log.events]
+    return _COARSE if all(time is None or time == int(time) for time in own) else LEAST_GAP
 
 
 def _tell_silence(reported: dict[str, float | bool], tree: Sequence[Span], silences: Sequence[Silence]) -> None:

@@ -7,6 +7,9 @@ from glowplug.coldstart.events import Event, StartLog
 from glowplug.coldstart.grammar import Grammar, Interval
 from glowplug.coldstart.values import Ranks, Source, Span
 
+_GREATEST = 1e12
+"""Numbers from which on a number in a log is rubbish; as seconds it would be 30,000 years."""
+
 
 @dataclass(frozen=True, slots=True)
 class Piece:
@@ -23,21 +26,28 @@ class Piece:
     key: str
 
 
+def number_of(text: str) -> float | None:
+    """The number that a line tells; None if it is none that a start can have, such as one cut off or run together."""
+    try:
+        value = float(text)
+    except ValueError:
+        return None
+    return value if abs(value) < _GREATEST else None
+
+
 def seconds_of(event: Event) -> float | None:
     """The duration that a line tells, in seconds; None if it tells none."""
     values = event.values
-    try:
-        if "seconds" in values:
-            return float(values["seconds"])
-        if "milliseconds" in values:
-            return float(values["milliseconds"]) / 1000
-        if "clock" in values:
-            total = 0.0
-            for part in values["clock"].split(":"):
-                total = total * 60 + float(part)
-            return total
-    except ValueError:
-        return None
+    if "seconds" in values:
+        return number_of(values["seconds"])
+    if "milliseconds" in values:
+        milliseconds = number_of(values["milliseconds"])
+        return None if milliseconds is None else milliseconds / 1000
+    if "clock" in values:
+        parts = [number_of(part) for part in values["clock"].split(":")]
+        hours, minutes, seconds = [0.0] * (3 - len(parts)) + parts if len(parts) <= 3 else (None,) * 3
+        if hours is not None and minutes is not None and seconds is not None:
+            return hours * 3600 + minutes * 60 + seconds
     return None
 
 

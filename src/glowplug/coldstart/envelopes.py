@@ -32,13 +32,16 @@ def read_envelope(text: str) -> Envelope | None:
     if not isinstance(document, dict):
         return None
     fields = cast("Mapping[str, Any]", document)
-    message = _text(fields, _TEXT_KEYS) or _traced(fields)
+    message = _text(fields, _TEXT_KEYS)
+    message = _traced(fields) if message is None else message
     if message is None:
         return None
     moment = next((fields[key] for key in _TIME_KEYS if fields.get(key) is not None), None)
     source = _text(fields, _SOURCE_KEYS) or _text(_within(fields, "kubernetes"), _SOURCE_KEYS)
     # vLLM's and other Python loggers' own JSON.
     process = _text(fields, ("processName",)) or ""
+    # JSON can name halves of a character, which no file can hold.
+    message = message if message.isascii() else message.encode("utf-8", "replace").decode()
     return Envelope(message, _time(moment), source or "", process, str(fields.get("process", "")) if process else "")
 
 
