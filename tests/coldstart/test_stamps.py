@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 
 from glowplug.coldstart.stamps import Unwrapper, iso, stamp
 
-moments = st.datetimes(min_value=datetime(1970, 1, 2), max_value=datetime(2200, 1, 1))
+moments = st.datetimes(min_value=datetime.fromisoformat("1970-01-02"), max_value=datetime.fromisoformat("2200-01-01"))
 offsets = st.integers(-14 * 60, 14 * 60)
 
 
@@ -52,18 +52,18 @@ def test_the_difference_of_two_stamps_is_the_time_between_them(moment: datetime,
 @pytest.mark.parametrize(
     ("before", "after"),
     [
-        (datetime(2025, 7, 1, 23, 59, 50), datetime(2025, 7, 2, 0, 0, 5)),
-        (datetime(2025, 12, 31, 23, 59, 50), datetime(2026, 1, 1, 0, 0, 5)),
-        (datetime(2025, 2, 28, 23, 59, 50), datetime(2025, 3, 1, 0, 0, 5)),
-        (datetime(2024, 2, 28, 23, 59, 50), datetime(2024, 2, 29, 0, 0, 5)),
-        (datetime(2024, 2, 29, 23, 59, 50), datetime(2024, 3, 1, 0, 0, 5)),
+        ("2025-07-01 23:59:50", "2025-07-02 00:00:05"),
+        ("2025-12-31 23:59:50", "2026-01-01 00:00:05"),
+        ("2025-02-28 23:59:50", "2025-03-01 00:00:05"),
+        ("2024-02-28 23:59:50", "2024-02-29 00:00:05"),
+        ("2024-02-29 23:59:50", "2024-03-01 00:00:05"),
     ],
     ids=["midnight", "new year", "end of February", "into a leap day", "out of a leap day"],
 )
 @pytest.mark.parametrize("year", [True, False])
-def test_time_goes_on_over(before: datetime, after: datetime, year: bool) -> None:
+def test_time_goes_on_over(before: str, after: str, year: bool) -> None:
     unwrap = Unwrapper()
-    first, second = parse(before, year=year), parse(after, year=year)
+    first, second = (parse(datetime.fromisoformat(moment), year=year) for moment in (before, after))
     assert first is not None and second is not None
     begin = unwrap(first.seconds)
     assert unwrap(second.seconds) - begin == 15

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Any, cast
 
 from glowplug.coldstart.stamps import Stamp, epoch, read_time
+from glowplug.coldstart.terminal import without_control
 
 _TEXT_KEYS = ("log", "message", "msg", "line", "text", "body", "textPayload", "MESSAGE")
 _TIME_KEYS = ("time", "timestamp", "ts", "@timestamp", "asctime", "t", "__REALTIME_TIMESTAMP")
@@ -42,6 +43,7 @@ def read_envelope(text: str) -> Envelope | None:
     process = _text(fields, ("processName",)) or ""
     # JSON can name halves of a character, which no file can hold.
     message = message if message.isascii() else message.encode("utf-8", "replace").decode()
+    message = without_control(message.rstrip("\r\n"))
     return Envelope(message, _time(moment), source or "", process, str(fields.get("process", "")) if process else "")
 
 

@@ -24,7 +24,7 @@ _SGLANG = re.compile(rf"\[{_DATE} {_CLOCK}(?: (?P<ranks>[A-Z]+\d+(?: [A-Z]+\d+)*
 _TURBOMIND = re.compile(r"\[TM\]\[\w+\]\[(?P<month>\d\d)(?P<day>\d\d)\.(?P<clock>\d\d:\d\d:\d\d)\.(?P<fraction>\d+)\]")
 # A level may also stand behind the time of a collector, at the beginning of a line of vLLM.
 _PYTHON = re.compile(
-    rf"{_DATE} {_CLOCK} (?:- [\w.]+ - (?={_LEVEL})|(?={_LEVEL}\b(?! +\d\d-\d\d \d\d:|:[\w.-]+:))|\[pid=)"
+    rf"{_DATE} {_CLOCK} (?:- (?:[\w.]+ - )?(?={_LEVEL} )|(?={_LEVEL}\b(?! +\d\d-\d\d \d\d:|:[\w.-]+:))|\[pid=)"
 )
 _RUST = re.compile(rf"{_DATE}T{_CLOCK}{_ZONE} +(?={_LEVEL} )(?!{_LEVEL} +\d\d-\d\d \d\d:)")
 _LLAMA = re.compile(r"(?P<minutes>\d+)\.(?P<seconds>\d\d)\.(?P<ms>\d{3})\.(?P<us>\d{3}) (?=[IWEDV] )")

@@ -6,8 +6,8 @@ from dataclasses import replace
 
 from glowplug.coldstart.finder import Finder, TextSet
 from glowplug.coldstart.heads import Head, glued_at, read_head
+from glowplug.coldstart.terminal import without_control
 
-_ANSI = re.compile(r"\x1b\[[0-9;?]*[ -/]*[@-~]|\x1b[\]_P^X][^\x07\x1b]*(?:\x07|\x1b\\)?")
 _BREAKS = re.compile(r"[\r\n]+")
 _BAR_SIGN = re.compile(r"it/s|s/it|%\||% Completed")
 _LONG = 16 * 1024
@@ -116,5 +116,4 @@ def _within(head: Head, outer: Head) -> Head:
 
 def plain_text(line: bytes) -> str:
     """A line without colours, NUL bytes and byte order mark. Undecodable bytes become replacement characters."""
-    text = line.decode("utf-8", "replace").replace("\x00", "").removeprefix("\ufeff")
-    return _ANSI.sub("", text) if "\x1b" in text else text
+    return without_control(line.decode("utf-8", "replace").replace("\x00", "").removeprefix("\ufeff"))
