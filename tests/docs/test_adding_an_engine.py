@@ -4,11 +4,12 @@ import sys
 
 import pytest
 
+from glowplug.coldstart.reading import read_starts
 from glowplug.config.errors import ConfigError
 from glowplug.config.loader import load as load_config
 from glowplug.config.reference import markdown
 from glowplug.engines import registry
-from tests.docs.examples import blocks, load
+from tests.docs.examples import DOCS, blocks, load
 
 PAGE = "adding-an-engine.md"
 
@@ -60,3 +61,15 @@ def test_the_program_that_is_missing_is_named(recite, tmp_path, monkeypatch):
     monkeypatch.setenv("PATH", "/nowhere")
     with pytest.raises(registry.EngineError, match="the program recite was not found"):
         recite.check(load(PAGE, "tests/engines/test_recite.py").poem(tmp_path))
+
+
+def test_its_grammar_reads_the_log_on_the_page():
+    page = (DOCS / PAGE).read_text()
+    log = page.split("with a time before each line,\n\n```\n")[1].split("```")[0]
+    grammar = load(PAGE, "src/glowplug/engines/recite_log.py").RECITE
+    (start,) = read_starts([log.encode()], [grammar]).starts
+    assert (start.engine, start.version, start.model, start.outcome) == ("recite", "1.4", "poem.txt", "ready")
+    assert start.total == pytest.approx(2.75)
+    assert start.reported["weights_load"] == 2.41
+    (loading,) = start.spans
+    assert [child.phase for child in loading.children] == ["gap", "weights_load", "gap"]
