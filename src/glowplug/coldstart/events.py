@@ -64,7 +64,7 @@ class Clock:
             # A process that counts from its start began at zero, and its first line is late by what it did before.
             self.first = self.last = 0.0 if stamp.relative else seconds
             self.first_line = self.last_line = line
-            self.last_text = "" if stamp.relative else text
+            self.last_text = "the start of the process" if stamp.relative else text
         if seconds <= self.last:
             return
         if seconds - self.last >= _LEAST_SILENCE:

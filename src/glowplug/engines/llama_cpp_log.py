@@ -97,7 +97,7 @@ _CONTEXT = (
 _SERVING = (
     Line(text="initializing slots", mark="slots", weight=1),
     Line(text="load_model: initializing, n_slots", mark="slots", weight=1),
-    Line(text="model loaded", pattern=rf"(?:{_SERVER}|^)model loaded(?: \| |\s*$)", mark="loaded"),
+    Line(text="model loaded", pattern=rf"(?:{_SERVER}|^)model loaded(?: \| |\s*$)", mark="loaded", weight=0),
     Line(text="listening on http", pattern=rf"{_SERVER}(?:server is )?listening on http", mark="listening", weight=3),
     # Forks that kept the server of 2024, and that server itself: the port opens last.
     Line(text="HTTP server listening", pattern=r"HTTP server listening(?: \| |\s*$)", mark="listening", weight=1),

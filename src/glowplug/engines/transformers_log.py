@@ -28,7 +28,7 @@ GRAMMAR = Grammar(
         *UVICORN,
         Line(
             text="[Request received] Model:",
-            pattern=r"Model: (?P<model>[^\s@,]+)(?:@\S+)?(?:, CB: (?P<continuous_batching>\w+))?",
+            pattern=r"Model: (?P<model>[^\s@,]+)(?:@[^\s,]+)?(?:, CB: (?P<continuous_batching>\w+))?",
             mark="request",
             weight=3,
         ),

@@ -343,7 +343,7 @@ _WORKER_LINES = (
     ),
     Line(text="vLLM engines initialized successfully", mark="worker_ready", weight=3),
     Line(text="--- Starting Serverless Worker", mark="worker_started", weight=3),
-    Line(text="Starting vLLM: vllm serve", mark="worker_launch", weight=3),
+    Line(text="Starting vLLM: vllm serve", mark="worker_launch", level=Level.FRONTEND, weight=3),
     Line(text="vLLM is healthy", mark="worker_healthy", weight=3),
 )
 
@@ -367,6 +367,7 @@ RUNPOD = Grammar(
         Interval(phase="total", begin=("first",), end=("worker_started",), outer=True),
         Interval(phase="total", begin=("first",), end=("worker_healthy",), outer=True),
         Interval(phase="total", begin=("first",), end=("worker_started",)),
+        Interval(phase="total", begin=("first",), end=("worker_healthy",)),
     ),
     ready=(
         Ready(mark="worker_started"),
