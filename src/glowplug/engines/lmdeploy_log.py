@@ -9,7 +9,7 @@ from glowplug.engines.huggingface_log import DOWNLOAD
 from glowplug.engines.uvicorn_log import UVICORN
 
 _SECONDS = r"(?P<seconds>[\d.]+)"
-_BAR = r".*\| \d+/\d+ \[(?P<clock>[\d:]+)<"
+_BAR = r"^.*\| \d+/\d+ \[(?P<clock>[\d:]+)<"
 _LOGGER = r"(?:^|\blmdeploy - )(?:INFO|WARNING) - (?:\S+\.py:\d+ - )?"
 """What stands before a message; the process ids are there if LMDEPLOY_LOG_PID=1."""
 
@@ -58,7 +58,13 @@ TURBOMIND = Grammar(
         Line(
             text="Convert to turbomind format:", pattern=_BAR, phase="weights_load", mark="weights", bar=True, weight=5
         ),
-        Line(text="Loading: ", pattern=rf"^\s*Loading: +\d+%.*{_BAR}", phase="weights_load", mark="weights", bar=True),
+        Line(
+            text="Loading: ",
+            pattern=r"^\s*Loading: +\d+%.*\| \d+/\d+ \[(?P<clock>[\d:]+)<",
+            phase="weights_load",
+            mark="weights",
+            bar=True,
+        ),
         Line(text="[BlockManager] max_block_count", pattern=r"= (?P<kv_blocks>\d+)", mark="cache", weight=3),
         Line(
             text="Object cache budget:",

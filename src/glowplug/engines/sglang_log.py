@@ -84,7 +84,7 @@ _LOADING = (
     ),
     Line(
         text="checkpoint shards:",
-        pattern=r".*\| \d+/\d+ \[(?P<clock>[\d:]+)<",
+        pattern=r"^.*\| \d+/\d+ \[(?P<clock>[\d:]+)<",
         phase="weights_load",
         key="",
         bar=True,
@@ -92,7 +92,7 @@ _LOADING = (
     ),
     Line(
         text="Multi-thread loading shards:",
-        pattern=r".*\| \d+/\d+ \[(?P<clock>[\d:]+)<",
+        pattern=r"^.*\| \d+/\d+ \[(?P<clock>[\d:]+)<",
         phase="weights_load",
         key="",
         bar=True,
@@ -114,11 +114,16 @@ _MEMORY = (
 )
 
 _GRAPHS = (
-    Line(text="graph begin.", pattern=r"Capture [\w -]*(?:cuda|CUDA|CPU|NPU|XPU) graph begin", mark="graph_begin"),
-    Line(text="graph end.", pattern=r"Capture [\w -]*(?:cuda|CUDA|CPU|NPU|XPU) graph end", mark="graph_end", weight=2),
+    Line(text="graph begin.", pattern=r"Capture [\w -]{0,60}(?:cuda|CUDA|CPU|NPU|XPU) graph begin", mark="graph_begin"),
     Line(
         text="graph end.",
-        pattern=r"Capture (?!piecewise)(?:(?P<label>[\w -]+?) )?(?:cuda|CUDA|CPU|NPU|XPU) graph end\."
+        pattern=r"Capture [\w -]{0,60}(?:cuda|CUDA|CPU|NPU|XPU) graph end",
+        mark="graph_end",
+        weight=2,
+    ),
+    Line(
+        text="graph end.",
+        pattern=r"Capture (?!piecewise)(?:(?P<label>[\w -]{1,60}?) )?(?:cuda|CUDA|CPU|NPU|XPU) graph end\."
         r".*?(?:Time elapsed: |elapsed=)(?P<seconds>[\d.]+) ?s",
         phase="graph_capture",
         label="decode",
@@ -133,14 +138,14 @@ _GRAPHS = (
     Line(text="graph begin. backend=", pattern=r"\bbs=(?P<graph_sizes>\[[\d, ]+\])"),
     Line(
         text="Capturing batches (bs=",
-        pattern=r".*\| \d+/(?P<graphs>\d+) \[(?P<clock>[\d:]+)<",
+        pattern=r"^.*\| \d+/(?P<graphs>\d+) \[(?P<clock>[\d:]+)<",
         phase="graph_capture",
         key="",
         bar=True,
     ),
     Line(
         text="Capturing num tokens (num_tokens=",
-        pattern=r".*\| \d+/(?P<prefill_graphs>\d+) \[(?P<clock>[\d:]+)<",
+        pattern=r"^.*\| \d+/(?P<prefill_graphs>\d+) \[(?P<clock>[\d:]+)<",
         phase="graph_capture",
         key="",
         label="prefill",
@@ -148,7 +153,7 @@ _GRAPHS = (
     ),
     Line(
         text="Compiling num tokens (num_tokens=",
-        pattern=r".*\| \d+/\d+ \[(?P<clock>[\d:]+)<",
+        pattern=r"^.*\| \d+/\d+ \[(?P<clock>[\d:]+)<",
         phase="torch_compile",
         key="",
         bar=True,
@@ -163,7 +168,7 @@ _KERNELS = (
     Line(text="Finished loading JIT ops:", mark="jit_end", weight=0),
     Line(
         text="DeepGEMM warmup",
-        pattern=r".*\| \d+/\d+ \[(?P<clock>[\d:]+)<",
+        pattern=r"^.*\| \d+/\d+ \[(?P<clock>[\d:]+)<",
         phase="kernel_warmup",
         key="",
         label="DeepGEMM",

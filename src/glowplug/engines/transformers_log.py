@@ -9,7 +9,7 @@ from glowplug.coldstart.grammar import Grammar, Interval, Level, Line, Ready
 from glowplug.engines.huggingface_log import DOWNLOAD
 from glowplug.engines.uvicorn_log import UVICORN
 
-_BAR = r".*\| \d+/\d+ \[(?P<clock>[\d:]+)<"
+_BAR = r"^.*\| \d+/\d+ \[(?P<clock>[\d:]+)<"
 _LOGGER = r"^(?:\[transformers\] )?(?:INFO:transformers\S*?:)?"
 
 GRAMMAR = Grammar(
