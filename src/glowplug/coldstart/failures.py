@@ -22,6 +22,12 @@ TEXTS = (
     "Error",
     "Exception",
     "error:",
+    "CUDA error",
+    "ROCm error",
+    "HIP error",
+    "NCCL error",
+    "Metal error",
+    "error while attempting to bind",
     "error while handling argument",
     "couldn't bind",
     "already in use",
@@ -36,6 +42,8 @@ TEXTS = (
     "exiting due to",
     "ShardCannotStart",
     "initialization failed",
+    "Engine process failed",
+    "Failed core proc",
     "sigquit from a child",
     "No space left on device",
 )
@@ -44,8 +52,8 @@ TEXTS = (
 _LINE = ".*"
 """Before a rule that shows the whole line, not only what follows its text."""
 
-_RULES = (
-    (r"(?:CUDA|ROCm|HIP|NCCL|Metal)\b.{0,20}[Ee]rror\b.*", 5),
+RULES = (
+    (r"(?:CUDA|ROCm|HIP|NCCL|Metal)\b(?: error\b|.{0,20}(?:Error\b|error:)).*", 5),
     (r"(?:[\w.]+\.)?OutOfMemoryError\b.*", 5),
     (r"(?:\S+: )?(?:\S+ failed: )?out of memory\b.*", 5),
     (r"No space left on device.*", 5),
@@ -55,13 +63,13 @@ _RULES = (
     (r"error: (?:unrecognized|unexpected|argument|the following|invalid|unknown|a value is required)\b.*", 4),
     (r"error while handling argument\b.*", 4),
     (rf"{_LINE}(?:Engine core initialization failed|Engine process failed|Failed core proc).*", 1),
-    (rf"{_LINE}(?:ShardCannotStart|DownloadError|WebserverFailed|sigquit from a child).*", 1),
+    (rf"{_LINE}(?:ShardCannotStart|Error: (?:DownloadError|WebserverFailed)|sigquit from a child).*", 1),
     (r"^(?:ERROR )?(?:[A-Za-z_]\w*\.)*[A-Z]\w*(?:Error|Exception)\b(?::.*)?$", 4),
-    (rf"{_LINE}\b(?:Segmentation fault|Aborted|Killed)\b.*", 2),
+    (rf"{_LINE}\b(?:Segmentation fault|Aborted \(core dumped\)|Killed)\b.*", 2),
     (r"Traceback \(most recent call last\)", 0),
 )
 """Patterns with their weight; the first that fits counts."""
-_PATTERNS = PatternList([pattern for pattern, _ in _RULES])
+_PATTERNS = PatternList([pattern for pattern, _ in RULES])
 
 
 def read_failure(message: str, line: int) -> Failure | None:
@@ -70,7 +78,7 @@ def read_failure(message: str, line: int) -> Failure | None:
     if found is None:
         return None
     place, text = found
-    return Failure(text.strip()[:_TEXT_LIMIT], _RULES[place][1], line)
+    return Failure(text.strip()[:_TEXT_LIMIT].rstrip(), RULES[place][1], line)
 
 
 def reason(failure: Failure) -> str:
