@@ -38,36 +38,43 @@ class RecordReader:
         """Only what matters in a line that is too long to read: the lines in it that were looked for, and of every
         progress bar the last state."""
         outer = read_head(plain_text(line[:_BEFORE]))
-        states = self._last_states(line)
+        bars = self._last_states(line)
         # What a bar says every time that it is drawn, such as "Loading", is not looked for at every place.
-        common = {self._texts[place] for state in states for place in self._text_set.found_in(state)}
+        common = {text for last, before in bars for text in self._texts_at(line, last) & self._texts_at(line, before)}
         finder = Finder([text for text in self._texts if text not in common])
-        last = -1
+        reached = -1
         for position in finder.positions(line):
-            if position < last:
+            if position < reached:
                 continue
-            begin, last = _window(line, position)
-            for head in _split(plain_text(line[begin:last])):
+            begin, reached = _window(line, position)
+            for head in _split(plain_text(line[begin:reached])):
                 if self._text_set.found_in(head.message):
                     yield _within(head, outer)
-        for state in states:
-            yield _within(Head(state), outer)
+        for last, _ in bars:
+            yield _within(Head(plain_text(line[last : _state(line, last)[1]])), outer)
 
-    def _last_states(self, line: bytes) -> list[str]:
-        """The last state of every progress bar, in their order."""
-        ends: list[int] = []
+    def _last_states(self, line: bytes) -> list[tuple[int, int]]:
+        """Where the text of every progress bar comes for the last time, and before that; in their order."""
+        found: list[tuple[int, int]] = []
         remaining = list(self._bars)
         while (hit := Finder(remaining).first_text(line)) is not None:
-            ends.append(line.rfind(hit[1]))
+            last = line.rfind(hit[1])
+            found.append((last, line.rfind(hit[1], 0, last)))
             remaining.remove(hit[1].decode())
-        return [plain_text(line[slice(*_state(line, end))]) for end in sorted(ends)]
+        return sorted(found)
+
+    def _texts_at(self, line: bytes, position: int) -> set[str]:
+        """The texts in the state of a bar that has its own text at `position`, which is -1 if there is none."""
+        state = plain_text(line[slice(*_state(line, position))]) if position >= 0 else ""
+        return {self._texts[place] for place in self._text_set.found_in(state)}
 
 
 def _state(line: bytes, position: int) -> tuple[int, int]:
     """From where to where the state of a bar goes that has its text at `position`; tqdm ends each with a bracket."""
-    begin = max(line.rfind(end, max(position - _BEFORE, 0), position) for end in (b"\r", b"]")) + 1
-    ends = [end for sign in (b"\r", b"]") if (end := line.find(sign, position, position + _BEFORE) + 1)]
-    return begin or max(position - _BEFORE, 0), min(ends, default=position + _BEFORE)
+    earliest, latest = max(position - _BEFORE, 0), position + _BEFORE
+    begin = max(line.rfind(end, earliest, position) for end in (b"\r", b"]")) + 1
+    ends = [end for sign in (b"\r", b"]") if (end := line.find(sign, position, latest) + 1)]
+    return begin or earliest, min(ends, default=latest)
 
 
 def _window(line: bytes, position: int) -> tuple[int, int]:
@@ -97,7 +104,7 @@ def _pieces(message: str) -> list[str]:
     pieces = _BREAKS.split(message) if "\r" in message or "\n" in message else [message]
     found: list[str] = []
     for piece in pieces:
-        if _BAR_SIGN.search(piece) is None and piece.count("INFO ") < 2:
+        if _BAR_SIGN.search(piece) is None and piece.find("INFO ", 1) < 0:
             found.append(piece)
             continue
         cuts = glued_at(piece)
