@@ -48,7 +48,7 @@ class RecordReader:
                 continue
             begin, reached = _window(line, position)
             for head in _split(plain_text(line[begin:reached])):
-                if self._text_set.found_in(head.message):
+                if finder.search(head.message.encode("utf-8", "replace")) >= 0:
                     yield _within(head, outer)
         for last, _ in bars:
             yield _within(Head(plain_text(line[last : _state(line, last)[1]])), outer)
