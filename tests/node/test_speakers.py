@@ -45,6 +45,17 @@ def test_a_process_that_nobody_saw_or_that_speaks_at_once_has_no_import():
     assert spans(speakers, MAIN, CORE) == []
 
 
+def test_a_title_of_its_own_tells_the_end_of_the_import_too():
+    titled = Lifetime(11, 10, "x", 108.0, 140.0, 9.0, "python -c spawn_main(11)", "sglang::scheduler", 115.0)
+    speakers = Speakers()
+    assert spans(speakers, MAIN, titled) == [("python_import", "sglang::scheduler", 8.0, 15.0)]
+    speakers.feed(b"(Scheduler pid=11) INFO hello\n", 116.0)
+    assert spans(speakers, MAIN, titled) == [("python_import", "Scheduler", 8.0, 15.0)]
+    speakers = Speakers()
+    speakers.feed(b"(Scheduler pid=11) INFO hello\n", 114.0)
+    assert spans(speakers, MAIN, titled) == [("python_import", "Scheduler", 8.0, 14.0)]
+
+
 def test_colours_around_the_name_do_not_hide_it():
     speakers = Speakers()
     speakers.feed(b"\x1b[1;36m(EngineCore_DP0 pid=11)\x1b[0;0m INFO hello\n", 116.0)

@@ -118,6 +118,18 @@ def test_every_process_is_known_with_its_start_its_parent_and_its_command():
         assert sampler.living == (life,) or list(sampler.living) == [life]
 
 
+def test_a_python_process_that_names_itself_is_known_by_its_title():
+    script = "import ctypes; ctypes.CDLL(None).prctl(15, b'engine::core', 0, 0, 0)"
+    with root(script) as process:
+        before = time.monotonic()
+        (life,) = look_around(process).lifetimes
+        assert life.title.startswith(sys.executable)  # its command line, which programs replace together with the name
+        assert before <= life.titled <= time.monotonic()
+    with root("pass") as process:
+        (life,) = look_around(process).lifetimes
+        assert (life.title, life.titled) == ("", None)
+
+
 def test_bytes_written_to_a_disk_are_counted_and_what_the_page_cache_answers_is_not(tmp_path):
     file = tmp_path / "data"
     file.write_bytes(b"x" * 8_000_000)

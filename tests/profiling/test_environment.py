@@ -19,7 +19,12 @@ def test_values_of_secret_options_are_hidden():
 
 
 def test_a_flag_that_is_named_like_a_secret_hides_no_option():
-    assert without_secrets(["x", "--trust-remote-tokenizer", "--port"]) == ["x", "--trust-remote-tokenizer", "--port"]
+    assert without_secrets(["x", "--api-key", "--port", "1"]) == ["x", "--api-key", "--port", "1"]
+
+
+def test_numbers_of_tokens_are_no_secrets():
+    argv = ["x", "--max-total-tokens", "8192", "--max-num-batched-tokens=1", "--tokenizer", "m", "--ssl-keyfile", "f"]
+    assert without_secrets(argv) == argv
 
 
 def test_weights_are_found_as_files_and_in_folders(tmp_path):

@@ -54,7 +54,7 @@ def test_spans_of_one_process_add_up_and_the_slowest_process_counts():
         "oracle_weights_load": 1.0,
         "oracle_model_load": 2.5,
         "oracle_inductor": 2.5,
-        "oracle_kernel_warmup": 0.001,
+        "oracle_warmup": 0.001,
     }
 
 

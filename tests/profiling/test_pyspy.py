@@ -105,6 +105,12 @@ def test_only_active_threads_count_and_only_the_innermost_functions():
     assert read_stacks(output) == ["a (m.py:7) < b (m.py:7) < c (m.py:7) < d (m.py:7) < e (m.py:7)"]
 
 
+def test_threads_that_wait_in_the_standard_library_are_left_out():
+    waiting = thread("Condition.wait", "Event.wait", filename="/usr/lib/python3.11/threading.py")
+    named_alike = thread("wait", filename="/x/other.py")
+    assert read_stacks(json.dumps([waiting, named_alike])) == ["wait (/x/other.py:7)"]
+
+
 def test_the_machinery_of_imports_is_left_out_unless_it_is_all_there_is():
     machinery = {"name": "_call", "filename": "<frozen importlib._bootstrap>", "line": 1}
     module = {"name": "<module>", "filename": "/x/torch/a.py", "short_filename": "torch/a.py", "line": 3}

@@ -1,8 +1,9 @@
 """Which processes of an engine began to speak when, and so how long each of them imported before.
 
 An engine of several processes starts a Python interpreter for each, one after the other, and each imports the whole
-engine before its first line: the largest part of many starts, and no log has a line for it. vLLM writes its pid before
-what it says (since 0.8), and the kernel knows when that process was started.
+engine before its first line: the largest part of many starts, and no log has a line for it. The kernel knows when each
+process was started. Its import is over when it has given itself a title, as those of vLLM and SGLang do, or when it has
+said something: vLLM writes the pid before what it says (since 0.8).
 """
 
 import re
@@ -35,21 +36,29 @@ class Speakers:
         self._rest = text[-_LONGEST:].rpartition(b"\n")[2]
 
     def imports(self, lifetimes: Iterable[Lifetime], main: int, origin: float) -> list[Span]:
-        """What each process imported before it spoke, as spans that count from `origin`; without the process `main`.
+        """When each process imported, as spans that count from `origin`; without the process `main`.
 
-        A process that was only forked imports nothing, which shows in its command line: it is that of its parent.
+        A process that was only forked imports nothing, which shows in its command line: it is that of its parent. The
+        process at the root of the tree is not the engine's.
         """
         by_pid: Mapping[int, Lifetime] = {life.pid: life for life in lifetimes}
         spans: list[Span] = []
-        for pid, (name, at) in self._first.items():
-            life = by_pid.get(pid)
-            if pid == main or life is None or at - life.started < _LEAST or _forked(life, by_pid):
+        for life in by_pid.values():
+            name, at = self._imported(life)
+            if life.pid == main or at - life.started < _LEAST or not _is_new_program(life, by_pid):
                 continue
             start, end = life.started - origin, at - origin
             spans.append(Span("python_import", end - start, start, end, label=name))
-        return spans
+        return sorted(spans, key=lambda span: span.start or 0.0)
+
+    def _imported(self, life: Lifetime) -> tuple[str, float]:
+        """Who a process is, and when it had imported; its start if nobody knows."""
+        name, spoke = self._first.get(life.pid, ("", None))
+        if life.titled is not None and (spoke is None or life.titled < spoke):
+            return name or life.title, life.titled
+        return name, life.started if spoke is None else spoke
 
 
-def _forked(life: Lifetime, by_pid: Mapping[int, Lifetime]) -> bool:
+def _is_new_program(life: Lifetime, by_pid: Mapping[int, Lifetime]) -> bool:
     parent = by_pid.get(life.parent)
-    return parent is not None and parent.command == life.command
+    return parent is not None and parent.command != life.command

@@ -45,8 +45,9 @@ class Sample:
 class Lifetime:
     """One process of the tree. `started` and `last_seen` are times of `time.monotonic`, `cpu` its own seconds so far.
 
-    `command` is what it was started as, before programs give themselves titles. `load` is how many cores it kept busy
-    between the last two looks.
+    `command` is what it was started as. `titled` is when a Python process was first seen with a name of its own, and
+    `title` that name: programs give it to themselves when they have imported what they need. `load` is how many cores
+    it kept busy between the last two looks.
     """
 
     pid: int
@@ -56,6 +57,8 @@ class Lifetime:
     last_seen: float
     cpu: float
     command: str = ""
+    title: str = ""
+    titled: float | None = None
     load: float = 0.0
 
 
@@ -211,7 +214,9 @@ class TreeSampler:
                 self._lifetimes[usage.pid, usage.started] = life
             elif now > before:
                 life.load = (usage.cpu - life.cpu) / (now - before)
-            if now - life.started < _YOUNG or not life.command:
+            if life.titled is None and life.name.startswith("python") and not usage.name.startswith("python"):
+                life.title, life.titled = read_command(usage.pid) or usage.name, now
+            elif now - life.started < _YOUNG or not life.command:
                 life.command = read_command(usage.pid)
             life.name, life.last_seen, life.cpu = usage.name, now, usage.cpu
 

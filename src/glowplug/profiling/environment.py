@@ -11,7 +11,8 @@ _TELLING = re.compile(
     r"HUGGINGFACE|LLAMA|GGML|XDG_CACHE|PYTHON)\w+"
 )
 _SECRET = re.compile(r"KEY|TOKEN|SECRET|PASSWORD|CREDENTIAL|AUTH", re.IGNORECASE)
-_SECRET_OPTION = re.compile(r"(?i)(--[\w-]*(?:key|token|secret|password)[\w-]*)(=.*)?")
+_SECRET_OPTION = re.compile(r"(?i)(--(?:[\w-]*-)?(?:key|token|secret|password))(=.*)?", re.DOTALL)
+"""`--api-key` and `--hf-token`, but not `--max-total-tokens`."""
 
 
 def telling_variables(env: Mapping[str, str]) -> Mapping[str, str]:

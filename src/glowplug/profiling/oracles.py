@@ -19,8 +19,8 @@ _VLLM_PHASES = {
     "Inductor compilation": "inductor",
     "Prepare model": "engine_init",
     "Allocate KV cache": "profile_kv",
-    "Warmup (CPU)": "kernel_warmup",
-    "Warmup (GPU)": "kernel_warmup",
+    "Warmup (CPU)": "warmup",
+    "Warmup (GPU)": "warmup",
     "Capture model": "graph_capture",
 }
 """Phases by the names of vLLM's start-up spans (`@instrument(span_name=...)` in its sources, version 0.32)."""

@@ -25,6 +25,22 @@ BUSY = 0.3
 _TIMEOUT = 10.0
 _DEEPEST = 5
 _MOST_STACKS = 10
+_WAITING = frozenset(
+    {
+        ("connection.py", "_recv"),
+        ("connection.py", "_poll"),
+        ("queue.py", "get"),
+        ("queues.py", "get"),
+        ("selectors.py", "select"),
+        ("socket.py", "accept"),
+        ("subprocess.py", "_try_wait"),
+        ("thread.py", "_worker"),
+        ("threading.py", "_wait_for_tstate_lock"),
+        ("threading.py", "wait"),
+    }
+)
+"""Functions of the standard library in which threads wait, by file."""
+
 _PTRACE_SCOPE = Path("/proc/sys/kernel/yama/ptrace_scope")
 
 
@@ -106,16 +122,21 @@ class StackWatch:
 
 
 def read_stacks(output: bytes) -> Sequence[str]:
-    """The stacks of the active threads in what `py-spy dump --json` printed; of all threads if it calls none active.
+    """The stacks of the active threads in what `py-spy dump --json` printed; empty for what is no such output.
 
-    Threads that wait for a lock or for input are idle to py-spy. Empty for what is no such output.
+    A thread that was not stopped for the look counts as active to py-spy although it waits in the kernel; where it
+    waits shows in its innermost function.
     """
     try:
         threads = cast("list[dict[str, Any]]", json.loads(output))
         active = [thread for thread in threads if thread["active"]]
-        return [stack for thread in active if (stack := _stack(thread["frames"]))]
-    except (ValueError, KeyError, TypeError):
+        return [stack for thread in active if not _waits(thread["frames"]) and (stack := _stack(thread["frames"]))]
+    except (ValueError, KeyError, TypeError, AttributeError):
         return []
+
+
+def _waits(frames: Sequence[dict[str, Any]]) -> bool:
+    return bool(frames) and (Path(frames[0]["filename"]).name, frames[0]["name"].rpartition(".")[2]) in _WAITING
 
 
 def _stack(frames: Sequence[dict[str, Any]]) -> str:
