@@ -104,10 +104,16 @@ _COMPILING = (
         pattern=r"from path (?P<aot_loaded>\S+)",
         flags={"compile_cache_hit": True},
     ),
-    Line(text="saved AOT compiled function", pattern=r"to (?P<aot_saved>\S+)", flags={"compile_cache_hit": False}),
+    Line(
+        text="saved AOT compiled function",
+        pattern=r"to (?P<aot_saved>\S+)",
+        mark="aot_saved",
+        flags={"compile_cache_hit": False},
+    ),
     Line(
         text="Compiling model again due to a load failure",
         pattern=r"from (?P<aot_failed>\S+?), reason: (?P<aot_failure>.+)",
+        mark="compile_again",
         flags={"compile_cache_hit": False},
     ),
     Line(
@@ -125,7 +131,8 @@ _COMPILING = (
 )
 
 _WARMING = (
-    Line(text="Initial profiling/warmup run took", pattern=rf"took {_SECONDS} s", phase="profile_kv"),
+    Line(text="Warming up model for the compilation", mark="cpu_warmup"),
+    Line(text="Initial profiling/warmup run took", pattern=rf"took {_SECONDS} s", phase="profile_kv", mark="profiled"),
     Line(text="Memory profiling takes", pattern=rf"takes {_SECONDS} seconds", phase="profile_kv"),
     Line(
         text="Profiling CUDA graph memory", pattern=r"memory: (?P<graph_sizes>.+)", mark="graph_memory_begin", weight=2
@@ -266,6 +273,8 @@ V1 = Grammar(
         Interval(phase="python_import", begin=("script",), end=("args",)),
         Interval(phase="config_tokenizer", begin=("api", "args", "first"), end=("engine_begin",)),
         Interval(phase="dist_init", begin=("engine_begin",), end=("load_begin",)),
+        # On a CPU nothing tells how long torch.compile took.
+        Interval(phase="torch_compile", begin=("compile_again", "cpu_warmup"), end=("aot_saved", "profiled")),
         Interval(phase="kernel_warmup", begin=("autotune_begin",), end=("autotune_end",), each=True, label="autotune"),
         Interval(
             phase="kernel_warmup",

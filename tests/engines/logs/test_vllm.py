@@ -5,6 +5,8 @@ import re
 
 import pytest
 
+from glowplug.coldstart.reading import read_starts
+from glowplug.engines.logs import GRAMMARS
 from tests.engines.logs.reading import lines_of, outline, read, start_of
 
 V0 = """\
@@ -195,3 +197,27 @@ def test_a_server_without_its_last_lines_is_incomplete() -> None:
     assert start.reason.endswith("Compiling a graph for dynamic shape takes 9.00 s")
     assert start.reported["inductor"] == 9
     assert start.total is None
+
+
+CPU = """\
+(APIServer pid=10) INFO 11-23 22:00:00 [api_utils.py:327] vLLM server version 0.32.0, serving model tiny
+(EngineCore pid=20) INFO 11-23 22:00:14 [core.py:134] Initializing a V1 LLM engine (v0.32.0) with config: model='tiny'
+(Worker pid=30) INFO 11-23 22:00:22 [cpu_model_runner.py:70] Starting to load model tiny...
+(Worker pid=30) INFO 11-23 22:00:25 [cpu_model_runner.py:87] Warming up model for the compilation...
+{again}(Worker pid=30) INFO 11-23 22:01:17 [decorators.py:743] [backbone] saved AOT compiled function to /c/model
+(Worker pid=30) INFO 11-23 22:01:18 [monitor.py:91] [backbone] Initial profiling/warmup run took 1.15 s
+(EngineCore pid=20) INFO 11-23 22:01:20 [core.py:402] init engine (profile, create kv cache, warmup model) took 54.7 s
+(APIServer pid=10) INFO 11-23 22:01:22 [entry.py:140] Starting vLLM server on http://127.0.0.1:8000
+"""
+AGAIN = (
+    "(Worker pid=30) WARNING 11-23 22:00:27 [decorators.py:333] [backbone] Compiling model again due to a load "
+    "failure from /c/model, reason: 'function' object has no attribute 'finalize_loading'\n"
+)
+
+
+@pytest.mark.parametrize(("again", "seconds"), [("", 52.0), (AGAIN, 50.0)])
+def test_on_a_cpu_compiling_is_what_happens_until_its_result_is_saved(again, seconds):
+    (start,) = read_starts([CPU.format(again=again).encode()], GRAMMARS).starts
+    assert start.seconds_of("torch_compile") == seconds
+    assert start.reported["compile_cache_hit"] is False
+    assert start.facts.get("aot_failure", "").endswith("'finalize_loading'") is bool(again)

@@ -53,7 +53,7 @@ def cache_empty(start: ColdStart) -> Advice | None:
     gain = _compiled(start) if "aot_saved" in start.facts else seconds(start, "inductor")
     if gain < WORTH_IT:
         return None
-    cache = str(start.facts.get("compile_cache", ""))
+    cache = str(start.facts.get("compile_cache") or start.facts.get("aot_saved", ""))
     root = cache.split("/torch_compile_cache/")[0] if "/torch_compile_cache/" in cache else "~/.cache/vllm"
     volume = _volume(start.facts)
     text = f"No compiled graph was found in {root}, so vLLM compiled for {gain:.1f} s."
@@ -87,7 +87,7 @@ def eager(start: ColdStart) -> Advice | None:
 
 def _compiled(start: ColdStart) -> float:
     parts = seconds(start, "dynamo") + seconds(start, "inductor")
-    return max(seconds(start, "torch_compile_reported"), parts)
+    return max(seconds(start, "torch_compile_reported", "torch_compile"), parts)
 
 
 def _volume(facts: Mapping[str, object]) -> str | None:
