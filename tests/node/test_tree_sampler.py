@@ -171,6 +171,7 @@ def test_an_interval_takes_its_part_of_the_samples_that_it_cuts():
 def test_it_looks_by_itself_until_it_is_stopped():
     with root("pass") as process:
         sampler = TreeSampler(process.pid, interval=0.001)
+        sampler.stop()
         sampler.start()
         deadline = time.monotonic() + 20
         while len(sampler.samples) < 5:

@@ -25,13 +25,13 @@ def listener():
 
 def test_the_user_knows_best():
     found = finder("vllm", "serve", "m", "--port", "1", url="http://other:5/")
-    found.read(b"Uvicorn running on http://127.0.0.1:2")
+    found.read(b"Uvicorn running on http://127.0.0.1:2" + b"\n")
     assert found.candidates() == ("http://other:5",)
 
 
 def test_a_port_in_the_command_counts_more_than_what_is_printed():
     found = finder("vllm", "serve", "m", "--port", "1")
-    found.read(b"INFO: Uvicorn running on http://127.0.0.1:29")
+    found.read(b"INFO: Uvicorn running on http://127.0.0.1:29" + b"\n")
     assert found.candidates() == ("http://127.0.0.1:1",)
 
 
@@ -48,14 +48,23 @@ def test_a_port_in_the_command_counts_more_than_what_is_printed():
 def test_what_the_engine_announces_comes_before_the_default(line, expected):
     found = finder("vllm", "serve", "m")
     assert list(found.candidates()) == ["http://127.0.0.1:8000"]
-    found.read(line)
+    found.read(line + b"\n")
     assert list(found.candidates()) == [expected, "http://127.0.0.1:8000"]
+
+
+def test_an_address_that_is_cut_between_two_pieces_of_output_is_read_whole():
+    found = finder()
+    for piece in (b"hello\nUvicorn running on http://127.0.0", b".1:80", b"99 (Press"):
+        found.read(piece)
+        assert list(found.candidates()) == []
+    found.read(b" CTRL+C)\nnext")
+    assert list(found.candidates()) == ["http://127.0.0.1:8099"]
 
 
 @pytest.mark.parametrize("line", [b"see https://docs.example:8000/x", b"tcp://127.0.0.1:5", b"running", b""])
 def test_other_addresses_in_lines_are_not_taken(line):
     found = finder()
-    found.read(line)
+    found.read(line + b"\n")
     assert list(found.candidates()) == []
 
 

@@ -5,6 +5,7 @@ import os
 import shlex
 import signal
 import sys
+from contextlib import AsyncExitStack
 from pathlib import Path
 
 import pytest
@@ -12,6 +13,7 @@ import pytest
 from glowplug.checkpoint import processes
 from glowplug.coldstart.values import from_json, to_json
 from glowplug.node.strays import MARK
+from glowplug.profiling import engine_process
 from glowplug.profiling.live import LiveProfile, Plan
 from glowplug.profiling.live_error import LiveError
 from tests.engines.running import free_port
@@ -155,6 +157,22 @@ async def test_an_interrupted_profile_tells_what_is_known():
     start = await profiled(speaking(5), on_progress=interrupt)
     assert (start.outcome, start.version) == ("incomplete", "9.8.7")
     assert "interrupted" in start.reason
+    assert list(processes.tagged(MARK, "profile-")) == []
+
+
+async def test_a_second_interrupt_kills_an_engine_that_does_not_end(monkeypatch):
+    monkeypatch.setattr(engine_process, "STOP_GRACE", 1000.0)
+    async with asyncio.timeout(PATIENCE), AsyncExitStack() as stack:
+        command = ["sh", "-c", "trap '' TERM; echo hello; while :; do sleep 1000; done"]
+        live = await stack.enter_async_context(LiveProfile(Plan(command, timeout=PATIENCE)))
+        running = asyncio.create_task(live.run())
+        os.kill(os.getpid(), signal.SIGINT)
+        start = await running
+        closing = asyncio.create_task(stack.aclose())
+        await asyncio.sleep(0)
+        os.kill(os.getpid(), signal.SIGINT)
+        await closing
+    assert start.outcome == "incomplete"
     assert list(processes.tagged(MARK, "profile-")) == []
 
 

@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from glowplug.coldstart.values import LogReport
     from glowplug.profiling.live import LiveProfile, Plan
     from glowplug.profiling.profile import Profile
+    from glowplug.profiling.progress import Progress
 
 _COMMAND = "glowplug.profile.command"
 _LIVE_ONLY = {"url": "--url", "model": "--model", "log": "--log", "timeout": "--timeout", "py_spy": "--py-spy",
@@ -220,7 +221,9 @@ async def _run(plan: "Plan", show: Callable[[Sequence["LogReport"]], None], *, k
     from glowplug.profiling.live import LiveProfile
 
     with ProgressLine() as line:
-        async with LiveProfile(plan, line.show) as live:
+        # The output of the engine on the terminal tells more, and would be mixed up with a line that is renewed.
+        progress = _ignore if plan.log == Path("-") else line.show
+        async with LiveProfile(plan, progress) as live:
             start = await live.run()
             line.close()
             good = start.outcome == "ready"
@@ -231,6 +234,10 @@ async def _run(plan: "Plan", show: Callable[[Sequence["LogReport"]], None], *, k
                 return True
     show([report])
     return good
+
+
+def _ignore(_progress: "Progress") -> None:
+    pass
 
 
 async def _serve_on(live: "LiveProfile") -> None:

@@ -25,9 +25,6 @@ class ProgressLine:
         self._told = -_PLAIN_INTERVAL
 
     def __enter__(self) -> "ProgressLine":
-        if self._console.is_terminal:
-            self._status = self._console.status("starting")
-            self._status.start()
         return self
 
     def __exit__(
@@ -38,11 +35,17 @@ class ProgressLine:
     def show(self, progress: "Progress") -> None:
         """Show where the start is now."""
         text = describe(progress)
-        if self._status is not None:
-            self._status.update(text)
+        if self._console.is_terminal:
+            self._renew(text)
         elif progress.phase != self._phase or progress.seconds - self._told >= _PLAIN_INTERVAL:
             self._phase, self._told = progress.phase, progress.seconds
             self._console.print(text, soft_wrap=True, markup=False)
+
+    def _renew(self, text: str) -> None:
+        if self._status is None:
+            self._status = self._console.status(text)
+            self._status.start()
+        self._status.update(text)
 
     def close(self) -> None:
         """Take the line away."""

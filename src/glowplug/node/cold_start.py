@@ -31,6 +31,7 @@ def cold_start_record(
     files that was in the page cache at the beginning: a start from disk and one from memory are two different things.
     """
     own = [Span(phase.name, phase.end - phase.start, phase.start - began, phase.end - began) for phase in body.phases]
+    running = next((phase.end for phase in body.phases if phase.name == "process_start"), None)
     told = None if watch is None else watch.told()
     record = replace(
         told or ColdStart(engine=body.model.engine),
@@ -44,7 +45,7 @@ def cold_start_record(
         total=ended - began,
         started_at=(datetime.now(UTC) - timedelta(seconds=ended - began)).isoformat(timespec="milliseconds"),
         conditions={"weights_cached": weights_cached},
-        spans=tuple(own) if watch is None else watch.spans(own, ended),
+        spans=tuple(own) if watch is None else watch.spans(own, ended, running=running),
     )
     return to_json(record)
 

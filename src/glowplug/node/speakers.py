@@ -36,10 +36,9 @@ class Speakers:
         self._rest = text[-_LONGEST:].rpartition(b"\n")[2]
 
     def imports(self, lifetimes: Iterable[Lifetime], main: int, origin: float) -> list[Span]:
-        """When each process imported, as spans that count from `origin`; without the process `main`.
+        """When each process imported, as spans that count from `origin`; without the engine's main process `main`.
 
-        A process that was only forked imports nothing, which shows in its command line: it is that of its parent. The
-        process at the root of the tree is not the engine's.
+        A process that was only forked imports nothing, which shows in its command line: it is that of its parent.
         """
         by_pid: Mapping[int, Lifetime] = {life.pid: life for life in lifetimes}
         spans: list[Span] = []

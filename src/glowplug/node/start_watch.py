@@ -68,29 +68,37 @@ class StartWatch:
         starts = () if self._broken else self._reader.starts()
         return starts[-1] if starts else None
 
-    def first_line(self) -> float | None:
-        """When the first line of this start came, in seconds since the origin; None if there is none."""
-        return None if self._broken else self._reader.began()
-
     def spans(
         self,
         own: Sequence[Span],
         end: float,
         *,
-        main: int = 0,
+        running: float | None = None,
         more: Sequence[Span] = (),
         stacks: Stacks = lambda _start, _end: (),
     ) -> tuple[Span, ...]:
         """The whole start up to `end` as spans: `own` with what the engine told inside, and gaps for the rest.
 
-        `own`, `more` and the result count from `origin`. `main` is the engine's main process, whose import of itself is
-        among `own`; `more` are spans that someone else knows; `stacks` tells what was running in a gap.
+        `own`, `more` and the result count from `origin`. `running` is when the engine's program began to run; `more`
+        are spans that someone else knows; `stacks` tells what was running in a gap.
         """
         told = self.told()
         spans = graft(graft(own, told.spans if told is not None else ()), more)
-        if self._sampler is not None:
-            spans = graft(spans, self._speakers.imports(self._sampler.lifetimes, main, self._origin))
+        spans = graft(spans, self._imports(running))
         total = end - self._origin
         silences = () if self._broken else self._reader.silences()
         spans = fill(spans, 0.0, total, silences, least=_LEAST_GAP * total)
         return spans if self._sampler is None else explain_gaps(spans, self._sampler, self._origin, stacks)
+
+    def _imports(self, running: float | None) -> list[Span]:
+        """What the engine's processes imported before they said something or named themselves."""
+        if self._sampler is None or (main := self._sampler.main) is None:
+            return []
+        spans = self._speakers.imports(self._sampler.lifetimes, main.pid, self._origin)
+        told = self.told()
+        known = told is not None and told.seconds_of("python_import") is not None
+        first = None if self._broken else self._reader.began()
+        if main.is_python and not known and running is not None and first is not None:
+            start = running - self._origin
+            spans.append(Span("python_import", first - start, start, first))
+        return spans

@@ -6,11 +6,13 @@ its parent is collected inside the tree. Only a process whose parent ignores SIG
 """
 
 import os
+import re
 import threading
 import time
 from bisect import bisect_right
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import PurePath
 
 from glowplug.node.process_usage import ProcessUsage, read_command, read_parent, read_usage
 
@@ -25,6 +27,7 @@ _FORGET_STRANGERS = 10.0
 """Seconds after which processes that did not belong to the tree are looked at again: their pids may be used anew."""
 
 _PASSES = 3
+_PYTHON = re.compile(r"python[\d.]*t?")
 _YOUNG = 1.0
 """Seconds in which a new process may still turn into another program."""
 
@@ -61,6 +64,11 @@ class Lifetime:
     titled: float | None = None
     load: float = 0.0
 
+    @property
+    def is_python(self) -> bool:
+        """Whether it was started as a Python interpreter."""
+        return _PYTHON.fullmatch(PurePath(self.command.partition(" ")[0]).name) is not None
+
 
 class TreeSampler:
     """Looks at `root` and everything below it, in a thread of its own, from `start` to `stop`.
@@ -86,8 +94,11 @@ class TreeSampler:
         self._thread.start()
 
     def stop(self) -> None:
-        """Take the last sample and end. Waits for the look that is going on, which takes about a millisecond."""
-        if self._stopped.is_set():
+        """Take the last sample and end. Waits for the look that is going on, which takes about a millisecond.
+
+        Nothing happens if it has not begun, or was stopped before.
+        """
+        if self._stopped.is_set() or self._thread.ident is None:
             return
         self._stopped.set()
         self._thread.join()
@@ -112,6 +123,11 @@ class TreeSampler:
     def lifetimes(self) -> Sequence[Lifetime]:
         """Every process that was seen, in the order in which they appeared, the root first."""
         return tuple(self._lifetimes.values())
+
+    @property
+    def main(self) -> Lifetime | None:
+        """The first child of the root: the main process of an engine whose guardian the root is."""
+        return next((life for life in self.lifetimes if life.parent == self._root), None)
 
     @property
     def living(self) -> Sequence[Lifetime]:

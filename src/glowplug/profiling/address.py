@@ -10,6 +10,9 @@ _ANNOUNCED = re.compile(
     rb"(?i)(?:listening|running|starting\b.{0,60}\bserver|serving|open|bound).{0,60}?"
     rb"\bhttps?://(\[[0-9a-f:.]+\]|[\w.\-]+):(\d{2,5})"
 )
+_LONGEST = 4096
+"""Bytes kept of a line that has not ended yet."""
+
 _WILDCARDS = (b"0.0.0.0", b"[::]", b"localhost")
 
 
@@ -26,10 +29,14 @@ class AddressFinder:
         self._command = command
         self._main_processes = main_processes
         self._announced: str | None = None
+        self._begun = b""
 
-    def read(self, line: bytes) -> None:
-        """Look for the address in a line of the engine."""
-        if b"://" in line and (match := _ANNOUNCED.search(line)):
+    def read(self, chunk: bytes) -> None:
+        """Look for the address in the next bytes of the engine's output."""
+        lines, end, begun = (self._begun + chunk).rpartition(b"\n")
+        self._begun = begun[-_LONGEST:]
+        # An address at the end of what has come so far may go on in the next piece.
+        if end and b"://" in lines and (match := _ANNOUNCED.search(lines)):
             host = "127.0.0.1" if match[1] in _WILDCARDS else match[1].decode()
             self._announced = f"http://{host}:{match[2].decode()}"
 

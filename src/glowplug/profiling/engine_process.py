@@ -2,7 +2,6 @@
 
 import asyncio
 import os
-import re
 import uuid
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
@@ -20,7 +19,6 @@ from glowplug.tiers.base import ExitCause, TierError
 from glowplug.tiers.exit_report import exit_report
 from glowplug.tiers.process import STOP_GRACE
 
-_PYTHON = re.compile(r"python[\d.]*t?")
 _GUARDIAN_START = 2.0
 """Seconds to wait for the guardian at most; it takes 0.02. Without that only the launch would seem longer."""
 
@@ -74,10 +72,6 @@ class EngineProcess:
         except TierError as error:
             raise LiveError(f"{argv[0]}: {error}") from error
 
-    def is_python(self) -> bool:
-        """Whether the main process is a Python interpreter."""
-        return (program := _program(self.pid)) is not None and _PYTHON.fullmatch(program) is not None
-
     def _guardian_waits(self) -> bool:
         """It takes its name as the last thing before it waits."""
         try:
@@ -98,6 +92,10 @@ class EngineProcess:
     def last_words(self, cause: ExitCause) -> str:
         """How the engine ended, and the line of its output that says most about it."""
         return exit_report(cause, self._tree.output())
+
+    def hurry(self) -> None:
+        """Kill all of it now."""
+        self._guardian.hurry()
 
     async def stop(self) -> None:
         """End all of it: SIGTERM, after some seconds SIGKILL. Raises TierError if something does not end."""

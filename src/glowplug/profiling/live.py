@@ -78,14 +78,15 @@ class LiveProfile:
             program = find_py_spy() if self._plan.py_spy else None
             self._copy = stack.enter_context(OutputCopy(self._plan.log))
             self._receiver = await stack.enter_async_context(OtlpReceiver())
+            self._interrupted = asyncio.Event()
+            self._catch_signals(stack)  # until the engine has ended
             self._engine = EngineProcess(self._take_output)
             stack.push_async_callback(self._engine.stop)
             self._addresses = AddressFinder(self._plan.url, self._command, self._engine.main_processes)
             self._probe = await stack.enter_async_context(Probe(self._addresses.candidates))
             self._sampler = TreeSampler(self._engine.root)
+            stack.callback(self._sampler.stop)
             self._stacks = None if program is None else StackWatch(program, self._sampler, self._is_unexplained)
-            self._interrupted = asyncio.Event()
-            self._catch_signals(stack)
             self._surroundings = await asyncio.to_thread(self._look_around)
             await self._engine.ready()
             self._open = stack.pop_all()
@@ -106,7 +107,6 @@ class LiveProfile:
         env = {**self._plan.env, **self._receiver.variables(self._plan.env)}
         await self._engine.launch(self._plan.argv, env)
         self._moments.running = time.monotonic()
-        self._moments.python = self._engine.is_python()
         beside = [asyncio.create_task(self._tell_progress())]
         if self._stacks is not None:
             beside.append(asyncio.create_task(self._stacks.run()))
@@ -118,9 +118,7 @@ class LiveProfile:
         if ending.outcome == "ready":
             await self._ask_oracles()
         self._sampler.stop()
-        return live_record(
-            self._watch, self._sampler, self._moments, ending, self._surroundings, self._stacks, self._engine.pid
-        )
+        return live_record(self._watch, self._sampler, self._moments, ending, self._surroundings, self._stacks)
 
     async def until_interrupted(self) -> None:
         """Leave the engine running until Ctrl-C or its end."""
@@ -198,7 +196,8 @@ class LiveProfile:
             return "first_token"
         if (phase := self._watch.phase) is not None:
             return phase
-        return "python_import" if self._moments.python and self._watch.told() is None else None
+        main = self._sampler.main
+        return "python_import" if main is not None and main.is_python and self._watch.told() is None else None
 
     async def _tell_progress(self) -> None:
         meter = ProgressMeter(self._sampler, self._moments.launched)
@@ -215,9 +214,15 @@ class LiveProfile:
             elsewhere=self._command.elsewhere,
         )
 
+    def _interrupt(self) -> None:
+        """The first time the engine may end in its own way, from the second time on it is killed."""
+        if self._interrupted.is_set():
+            self._engine.hurry()
+        self._interrupted.set()
+
     def _catch_signals(self, stack: AsyncExitStack) -> None:
         loop = asyncio.get_running_loop()
         for number in (signal.SIGINT, signal.SIGTERM):
             with suppress(RuntimeError, ValueError):  # not in the main thread, where signals cannot be caught
-                loop.add_signal_handler(number, self._interrupted.set)
+                loop.add_signal_handler(number, self._interrupt)
                 stack.callback(loop.remove_signal_handler, number)

@@ -22,7 +22,6 @@ class Moments:
     Attributes:
         launched: the order to start was given.
         running: the program has begun to run.
-        python: whether that program is a Python interpreter.
         healthy: the first answer to /health that says so.
         listed: the first list of models.
         asked, token: the request that was answered by the first token, and that token.
@@ -31,7 +30,6 @@ class Moments:
 
     launched: float = 0.0
     running: float | None = None
-    python: bool = False
     healthy: float | None = None
     listed: float | None = None
     asked: float | None = None
@@ -74,16 +72,15 @@ def live_record(
     ending: Ending,
     surroundings: Surroundings,
     stacks: StackWatch | None,
-    main: int,
 ) -> ColdStart:
-    """Put together what is known of a start whose main process was `main`. Its times count from the launch."""
+    """Put together what is known of a start. Its times count from the launch."""
     told = watch.told() or ColdStart(engine="unknown")
     launched_at = time.time() - (time.monotonic() - moments.launched)
     known = {span.phase for span in told.walk()}
     spans = watch.spans(
-        [*_own_spans(moments, told, watch.first_line())],
+        [*_own_spans(moments, told)],
         moments.ended,
-        main=main,
+        running=moments.running,
         more=oracles.vllm_phases(surroundings.engine_spans, launched_at, known),
         stacks=_no_stacks if stacks is None else stacks.between,
     )
@@ -114,20 +111,19 @@ def live_record(
     )
 
 
-def _own_spans(moments: Moments, told: ColdStart, first: float | None) -> Iterator[Span]:
-    """The phases that are seen from outside; `first` is when the first line of the engine came."""
+def _own_spans(moments: Moments, told: ColdStart) -> Iterator[Span]:
+    """The phases that are seen from outside."""
     zero = moments.launched
     if moments.running is not None:
         yield _span("process_start", zero, moments.running, zero)
     known = {span.phase for span in told.walk()}
-    if moments.python and moments.running is not None and first is not None and "python_import" not in known:
-        yield _span("python_import", moments.running, zero + first, zero)
     last = max((span.end for span in told.walk() if span.end is not None and span.phase != "gap"), default=None)
     healthy = moments.healthy
     if healthy is not None and last is not None and "server_init" not in known and zero + last < healthy:
         yield _span("server_init", zero + last, healthy, zero, "until health")
     if moments.asked is not None and moments.token is not None:
-        yield _span("first_token", moments.asked, moments.token, zero)
+        # Some engines ask themselves for a first token before they call themselves ready.
+        yield _span("first_token", moments.asked, moments.token, zero, "from outside" if "first_token" in known else "")
 
 
 def _span(phase: str, start: float, end: float, zero: float, label: str = "") -> Span:
