@@ -26,7 +26,8 @@ def is_newest_first(beginning: bytes) -> bool:
             inner.append(head.inner.seconds)
         if head.outer is not None:
             outer.append(head.outer.seconds)
-    steps = [later - earlier for earlier, later in pairwise(outer if len(outer) >= len(inner) else inner)]
+    # Both, since a collector may give many lines one time.
+    steps = [later - earlier for times in (inner, outer) for earlier, later in pairwise(times)]
     return sum(step < 0 for step in steps) > sum(step > 0 for step in steps)
 
 
