@@ -191,7 +191,7 @@ def from_json(document: Mapping[str, Any]) -> ColdStart:
         )
     except KeyError as error:
         raise ValueError(f"it is no cold start: {error.args[0]!r} is missing") from error
-    except (TypeError, AttributeError, IndexError) as error:
+    except (TypeError, ValueError, AttributeError, IndexError) as error:
         raise ValueError(f"it is no cold start: {error}") from error
 
 
