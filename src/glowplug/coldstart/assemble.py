@@ -14,6 +14,7 @@ from glowplug.coldstart.values import ColdStart, Outcome, Span
 _COARSE = 1.0
 """Seconds: gaps shorter than that are not told from the rounding of stamps of whole seconds."""
 _NOT_FACTS = ("seconds", "milliseconds", "clock", "rank", "label", "at", "version", "model")
+_SNIPPET = 200
 _LONG_SILENCE = 30.0
 """Seconds from which on a silence is told as a number of its own."""
 
@@ -121,8 +122,8 @@ def _why(log: StartLog, outcome: Outcome) -> str | None:
         return None
     if log.failure is not None:
         return failures.reason(log.failure)
-    text = log.clock.last_text.strip()
-    return f"the log ends before the engine is ready; its last line is: {text}" if text else "the log ends early"
+    text = log.last_text.strip()[:_SNIPPET].rstrip()
+    return f"the log ends before the engine is ready; its last line is: {text}"
 
 
 def _moved(span: Span, begin: float | None) -> Span:

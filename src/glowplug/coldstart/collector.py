@@ -43,12 +43,12 @@ class Collector:
     def __init__(self, grammars: Sequence[Grammar]) -> None:
         self._grammars = grammars
         self._lines = _distinct(line for grammar in grammars for line in grammar.lines)
-        self._users = [
-            [place for place, grammar in enumerate(grammars) if any(line is used for used in grammar.lines)]
-            for line in self._lines
-        ]
-        self._texts = tuple(dict.fromkeys(line.text for line in self._lines))
-        self._by_text = [[place for place, line in enumerate(self._lines) if line.text == text] for text in self._texts]
+        own = [{id(line) for line in grammar.lines} for grammar in grammars]
+        self._users = [[place for place, lines in enumerate(own) if id(line) in lines] for line in self._lines]
+        by_text: dict[str, list[int]] = {}
+        for place, line in enumerate(self._lines):
+            by_text.setdefault(line.text, []).append(place)
+        self._texts, self._by_text = tuple(by_text), list(by_text.values())
         self._text_set = TextSet([*self._texts, *failures.TEXTS])
         self._silent = tuple({text for grammar in grammars for text in grammar.silent})
         self._last_marks = {grammar.ready[0].mark for grammar in grammars if grammar.ready}
@@ -86,6 +86,8 @@ class Collector:
         if not start.ready:
             self._tick(start, head, inner, outer, number)
         start.last_line = number
+        if message and not message.isspace():
+            start.last_text = message
         if matched:
             self._take(start, matched, head, (inner, outer, before), number)
             if not start.ready:

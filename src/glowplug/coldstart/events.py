@@ -83,6 +83,8 @@ class StartLog:
     level: Level = Level.NONE
     first_line: int = 0
     last_line: int = 0
+    last_text: str = ""
+    """What the last line said that was read and not empty."""
     ready: bool = False
     inner: Clock = field(default_factory=Clock)
     outer: Clock = field(default_factory=Clock)
