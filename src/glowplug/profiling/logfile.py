@@ -2,7 +2,7 @@
 
 import sys
 import tempfile
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from contextlib import AbstractContextManager, nullcontext
 from itertools import chain
 from pathlib import Path
@@ -103,22 +103,17 @@ def _read_reversed(stream: BinaryIO, beginning: bytes, begin: int | None) -> Rea
     if begin is not None:
         reading = read_starts(reversed_lines(stream, begin), GRAMMARS)
     else:
-        with tempfile.TemporaryFile() as copy:
-            _copy(chain((beginning,), _chunks(stream)), copy)
-            reading = read_starts(reversed_lines(copy), GRAMMARS)
-    starts = tuple(renumbered(start, reading.lines) for start in reading.starts)
-    return Reading(starts, reading.dropped, reading.lines)
-
-
-def _copy(chunks: Iterable[bytes], target: BinaryIO) -> None:
-    for chunk in chunks:
         try:
-            target.write(chunk)
+            with tempfile.TemporaryFile() as copy:
+                copy.writelines(chain((beginning,), _chunks(stream)))
+                reading = read_starts(reversed_lines(copy), GRAMMARS)
         except OSError as error:
             raise LogError(
-                f"a log that comes newest line first through a pipe needs room in {tempfile.gettempdir()} "
-                f"({error.strerror or error}); save it as a file and name that"
+                "a log that comes newest line first through a pipe needs room for a temporary file "
+                f"({error.strerror or error}); save it as a file and name that, or set TMPDIR"
             ) from error
+    starts = tuple(renumbered(start, reading.lines) for start in reading.starts)
+    return Reading(starts, reading.dropped, reading.lines)
 
 
 def _subject_last(starts: tuple[ColdStart, ...]) -> tuple[ColdStart, ...]:
