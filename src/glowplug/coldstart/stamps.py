@@ -12,8 +12,8 @@ _YEAR = 2000
 """Every date is placed in this leap year, so that times with and without a year can be subtracted."""
 _YEAR_DAYS = 366
 _NEW_YEAR = date(_YEAR, 1, 1).toordinal()
-_FEBRUARY_28 = date(_YEAR, 2, 28).toordinal()
-_MARCH_1 = date(_YEAR, 3, 1).toordinal()
+_FEBRUARY_28 = date(_YEAR, 2, 28).toordinal() - _NEW_YEAR
+_MARCH_1 = date(_YEAR, 3, 1).toordinal() - _NEW_YEAR
 _LARGEST_SECONDS = 1e11
 """Greater numbers than this (the year 5138) are not seconds but milliseconds, microseconds or nanoseconds."""
 _ISO = re.compile(
@@ -26,7 +26,7 @@ _ISO = re.compile(
 class Stamp:
     """A time that a line carries.
 
-    `seconds` count from an arbitrary origin, without the year. `year` is None if the line told none, `zoned` says that
+    `seconds` count from the beginning of the year; a small number keeps its nanoseconds. `year` is None if the line told none, `zoned` says that
     it told its time zone (and `seconds` are UTC). `relative` stamps count from the start of the process.
     """
 
@@ -45,7 +45,7 @@ def _whole(year: str | None, month: str, day: str, clock: str, zone: str | None)
         moment -= _offset(zone)
     except (ValueError, OverflowError):
         return None
-    days = date(_YEAR, moment.month, moment.day).toordinal()
+    days = date(_YEAR, moment.month, moment.day).toordinal() - _NEW_YEAR
     total = days * _DAY + moment.hour * 3600 + moment.minute * 60 + moment.second
     return Stamp(total, moment.year if year else None, bool(zone))
 
@@ -103,7 +103,7 @@ def iso(seconds: float, year: int, *, zoned: bool) -> str:
     """A stamp's seconds in `year` as ISO 8601 text with milliseconds, ending in `+00:00` if it was zoned."""
     milliseconds = round(seconds * 1000)
     ordinal, rest = divmod(milliseconds, 86_400_000)
-    day = date.fromordinal(_NEW_YEAR + (ordinal - _NEW_YEAR) % _YEAR_DAYS)
+    day = date.fromordinal(_NEW_YEAR + ordinal % _YEAR_DAYS)
     minutes, rest = divmod(rest, 60_000)
     hours, minutes = divmod(minutes, 60)
     clock = f"{hours:02}:{minutes:02}:{rest // 1000:02}.{rest % 1000:03}"
