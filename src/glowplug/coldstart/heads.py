@@ -46,7 +46,7 @@ _LOGGER = re.compile(rf"{_LEVEL}:[\w.-]+:\s*")
 _PROCESS = re.compile(
     r"\((?P<name>[A-Za-z_][\w:.-]*)(?:\([^\n]*?\))?(?: rank=(?P<rank>\d+))?,? pid=(?P<pid>\d+)(?:, ip=[\w.:]+)?\)\s*"
 )
-_REPEATED = re.compile(r"\s*\[repeated \d+x across cluster\]")
+_REPEATED = re.compile(r"\[repeated \d+x across cluster\]")
 _MONTHS = {name: f"{i:02}" for i, name in enumerate(
     ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"), start=1)}  # fmt: skip
 
@@ -155,7 +155,7 @@ def _process(head: Head) -> bool:
     head.message = head.message[match.end() :]
     # What Ray appends when other processes said the same.
     if "x across cluster]" in head.message and (repeated := _REPEATED.search(head.message)) is not None:
-        head.message = head.message[: repeated.start()]
+        head.message = head.message[: repeated.start()].rstrip()
     return True
 
 

@@ -6,7 +6,7 @@ DOWNLOAD = (
     Line(
         # Nothing was downloaded while the clock of the bar stands at zero: the files are in the cache.
         text="Fetching ",
-        pattern=r"Fetching \d+ files: .*\| \d+/\d+ \[(?P<clock>(?!00:00)[\d:]+)<",
+        pattern=r"Fetching \d+ files: .{0,200}\| \d+/\d+ \[(?P<clock>(?!00:00)[\d:]+)<",
         phase="weights_download",
         level=Level.NONE,
         bar=True,

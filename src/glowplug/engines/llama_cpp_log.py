@@ -19,7 +19,7 @@ _FRONTEND = (
     Line(text="(adjust with the `-lv N` CLI arg)", level=Level.FRONTEND, weight=1),
     Line(text="build: ", pattern=r"^build: (?P<version>\d+ \(\w+\))", level=Level.FRONTEND, weight=2),
     Line(text="build_info: ", pattern=r"build_info: (?P<version>b[1-9]\d*-\w+)", level=Level.FRONTEND, weight=2),
-    Line(text="build info", pattern=r"build info.* build=(?P<version>\d+)", level=Level.FRONTEND, weight=2),
+    Line(text="build info", pattern=r"build info.{0,200} build=(?P<version>\d+)", level=Level.FRONTEND, weight=2),
     Line(text="system_info: n_threads", level=Level.FRONTEND, weight=1),
     Line(text="common_download_file_single", level=Level.FRONTEND, weight=1),
     Line(
@@ -61,7 +61,7 @@ _LOADING = (
     ),
     Line(
         text="llama_model_loader: loaded meta data with",
-        pattern=r"tensors from (?P<model>.+?) \(version",
+        pattern=r"tensors from (?P<model>.{1,1000}?) \(version",
         mark="meta",
         weight=2,
     ),
@@ -103,7 +103,7 @@ _SERVING = (
     Line(text="HTTP server listening", pattern=r"HTTP server listening(?: \| |\s*$)", mark="listening", weight=1),
     Line(
         text="_print_timings:",
-        pattern=r"llama\w*_print_timings: +load time = +(?P<n_load_time_ms>[\d.]+) ms",
+        pattern=r"llama\w{0,40}_print_timings: +load time = +(?P<n_load_time_ms>[\d.]+) ms",
         weight=1,
         level=Level.NONE,
     ),

@@ -33,7 +33,7 @@ _FRONTEND = (
     *(_argument(name) for name in _ARGUMENTS),
     Line(text="updated backend_config=", mark="engine_ready", weight=2),
     Line(text="LMDeploy requires transformers version", weight=1, level=Level.NONE),
-    Line(text="Downloading Model from", pattern=r"to directory: .*?/models/(?P<model>\S+)", level=Level.NONE, weight=0),
+    Line(text="Downloading Model from", pattern=r"to directory: .{0,500}?/models/(?P<model>\S+)", level=Level.NONE, weight=0),
 )
 
 _SERVING = (
@@ -81,7 +81,7 @@ TURBOMIND = Grammar(
             label="tuning of matrix products",
             weight=2,
         ),
-        Line(text=" records imported", pattern=r"(?P<gemm_records_imported>\d+) records imported", weight=1),
+        Line(text=" records imported", pattern=r"\b(?P<gemm_records_imported>\d+) records imported", weight=1),
     ),
     intervals=(
         Interval(phase="config_tokenizer", begin=("first",), end=("before:weights",)),

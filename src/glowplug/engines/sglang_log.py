@@ -24,7 +24,7 @@ _ARGUMENTS = (
 def _argument(name: str) -> Line:
     return Line(
         text="server_args=",
-        pattern=rf"server_args=.*?\b{name}(?:=|': )(?!None\b|False\b)'?(?P<{name}>[^,'()]+)",
+        pattern=rf"^[^=]{{0,200}}server_args=.*?\b{name}(?:=|': )(?!None\b|False\b)'?(?P<{name}>[^,'()]+)",
         level=Level.NONE,
         weight=0,
     )
