@@ -89,7 +89,7 @@ async def test_gaps_tell_whether_the_processes_computed_or_waited(work, verdict)
 
 async def test_what_the_engine_says_of_itself_is_told_beside_what_its_log_says():
     start = await profiled(speaking())
-    assert start.reported["oracle_profile_kv"] >= 0.3
+    assert start.reported["oracle_kv_allocation"] >= 0.3
     assert start.facts["engine_spans"][0]["name"] == "Allocate KV cache"
     (kv,) = spans_of(start, "profile_kv")
     assert kv.source == "reported"

@@ -25,6 +25,9 @@ _VLLM_PHASES = {
 }
 """Phases by the names of vLLM's start-up spans (`@instrument(span_name=...)` in its sources, version 0.32)."""
 
+_VLLM_NAMES = {**_VLLM_PHASES, "Allocate KV cache": "kv_allocation"}
+"""The same for numbers: what the log tells of `profile_kv` is another part of that phase."""
+
 _LEAST_SPAN = 0.05
 """Seconds. Shorter spans explain nothing."""
 
@@ -54,7 +57,7 @@ def vllm_startup_times(spans: Sequence[EngineSpan]) -> Mapping[str, float]:
     """Seconds of vLLM's start-up spans, by our names; the longest of several processes counts."""
     by_process: dict[tuple[str, str], float] = {}
     for span in spans:
-        if phase := _VLLM_PHASES.get(span.name):
+        if phase := _VLLM_NAMES.get(span.name):
             key = (phase, span.process)
             by_process[key] = by_process.get(key, 0.0) + (span.end - span.start) / 1e9
     found: dict[str, float] = {}
