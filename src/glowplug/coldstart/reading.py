@@ -102,7 +102,9 @@ class Reader:
 
 
 def _phase_of(log: StartLog, grammar: Grammar) -> str | None:
-    begins = {mark.rpartition(":")[2]: interval.phase for interval in reversed(grammar.intervals) for mark in interval.begin}
+    begins = {
+        mark.rpartition(":")[2]: interval.phase for interval in reversed(grammar.intervals) for mark in interval.begin
+    }
     current: str | None = None
     for event in sorted((*log.events, *log.bars.values()), key=lambda event: event.number):
         line = event.line

@@ -26,8 +26,9 @@ _ISO = re.compile(
 class Stamp:
     """A time that a line carries.
 
-    `seconds` count from the beginning of the year; a small number keeps its nanoseconds. `year` is None if the line told none, `zoned` says that
-    it told its time zone (and `seconds` are UTC). `relative` stamps count from the start of the process.
+    `seconds` count from the beginning of the year; a small number keeps its nanoseconds. `year` is None if the line
+    told none, `zoned` says that it told its time zone (and `seconds` are UTC). `relative` stamps count from the start
+    of the process.
     """
 
     seconds: float

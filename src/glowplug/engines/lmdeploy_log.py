@@ -33,7 +33,12 @@ _FRONTEND = (
     *(_argument(name) for name in _ARGUMENTS),
     Line(text="updated backend_config=", mark="engine_ready", weight=2),
     Line(text="LMDeploy requires transformers version", weight=1, level=Level.NONE),
-    Line(text="Downloading Model from", pattern=r"to directory: .{0,500}?/models/(?P<model>\S+)", level=Level.NONE, weight=0),
+    Line(
+        text="Downloading Model from",
+        pattern=r"to directory: .{0,500}?/models/(?P<model>\S+)",
+        level=Level.NONE,
+        weight=0,
+    ),
 )
 
 _SERVING = (
