@@ -48,7 +48,7 @@ class Sample:
 class Lifetime:
     """One process of the tree. `started` and `last_seen` are times of `time.monotonic`, `cpu` its own seconds so far.
 
-    `command` is what it was started as. `titled` is when a Python process was first seen with a name of its own, and
+    `command` is what it was started as. `titled` is when a Python process was last seen without a name of its own, and
     `title` that name: programs give it to themselves when they have imported what they need. `load` is how many cores
     it kept busy between the last two looks.
     """
@@ -231,7 +231,7 @@ class TreeSampler:
             elif now > before:
                 life.load = (usage.cpu - life.cpu) / (now - before)
             if life.titled is None and life.name.startswith("python") and not usage.name.startswith("python"):
-                life.title, life.titled = read_command(usage.pid) or usage.name, now
+                life.title, life.titled = read_command(usage.pid) or usage.name, life.last_seen
             elif now - life.started < _YOUNG or not life.command:
                 life.command = read_command(usage.pid)
             life.name, life.last_seen, life.cpu = usage.name, now, usage.cpu
