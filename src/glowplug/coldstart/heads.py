@@ -27,7 +27,7 @@ _PYTHON = re.compile(
     rf"{_DATE} {_CLOCK} (?:- (?:[\w.]+ - )?(?={_LEVEL} )|(?={_LEVEL}\b(?! +\d\d-\d\d \d\d:|:[\w.-]+:))|\[pid=)"
 )
 _RUST = re.compile(rf"{_DATE}T{_CLOCK}{_ZONE} +(?={_LEVEL} )(?!{_LEVEL} +\d\d-\d\d \d\d:)")
-_LLAMA = re.compile(r"(?P<minutes>\d+)\.(?P<seconds>\d\d)\.(?P<ms>\d{3})\.(?P<us>\d{3}) (?=[IWEDV] )")
+_LLAMA = re.compile(r"(?P<minutes>\d{1,6})\.(?P<seconds>\d\d)\.(?P<ms>\d{3})\.(?P<us>\d{3}) (?=[IWEDV] )")
 _LLAMA_2024 = re.compile(r"(?:INFO|WARN|ERR|VERB) +\[ *\w+\] (?=.{1,200} timestamp=(?P<epoch>\d{10})\b)")
 _WORKER = re.compile(rf"[\w.]+\.py +:\d+ +{_DATE} {_CLOCK} ")
 
