@@ -2,10 +2,12 @@
 # make test    everything that can run on this machine
 # make engine-vllm, engine-sglang, engine-transformers
 #              that engine, built for a CPU, in .engines/, and its model in .models/
+# make fuzz    unheard-of logs for the log reader, until one is misread or FUZZ_SECONDS are over
 # Options: PORT=8000  MODEL=/path/to/model.gguf  CONFIG=examples/quickstart.yaml  PYTHON=python3.11
 
 CONFIG ?= examples/quickstart.yaml
 PORT ?= 8000
+FUZZ_SECONDS ?= 300
 VENV := .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
@@ -13,7 +15,7 @@ ENGINES := vllm sglang transformers
 # The model of the embedded engine in the form that the engines in .engines load.
 HF_MODEL := .models/SmolLM2-135M-Instruct
 
-.PHONY: serve test test-fast lint bench clean engines engine-vllm engine-sglang engine-transformers
+.PHONY: serve test test-fast lint bench bench-logs fuzz clean engines engine-vllm engine-sglang engine-transformers
 .DELETE_ON_ERROR:
 
 ifdef MODEL
@@ -38,8 +40,15 @@ lint: $(VENV)/dev
 bench: $(VENV)/dev $(VENV)/model
 	$(BIN)/python -m benchmarks
 
+bench-logs: $(VENV)/dev
+	$(BIN)/python -m benchmarks.logs
+
+fuzz: $(VENV)/fuzz
+	$(BIN)/python -m tests.fuzz.fuzz_logfile .fuzz/inputs -artifact_prefix=.fuzz/ -max_len=8192 -timeout=5 \
+	  -max_total_time=$(FUZZ_SECONDS)
+
 clean:
-	rm -rf $(VENV) .engines .models .pytest_cache .ruff_cache .hypothesis
+	rm -rf $(VENV) .engines .models .pytest_cache .ruff_cache .hypothesis .fuzz
 
 $(VENV)/bin/python:
 	@sh scripts/venv.sh $(VENV)
@@ -70,6 +79,12 @@ $(VENV)/model: requirements/engine.txt $(VENV)/engine
 $(VENV)/dev: requirements/dev.txt $(VENV)/installed
 	@echo "installing the test tools"
 	@$(PIP) install -r requirements/dev.txt
+	@touch $@
+
+$(VENV)/fuzz: requirements/fuzz.txt | $(VENV)/dev
+	@echo "installing the fuzzer (Atheris)"
+	@$(PIP) install -r requirements/fuzz.txt || \
+	  { echo "no prebuilt Atheris for this machine and Python; Linux on x86-64 with Python 3.11 has one" >&2; exit 1; }
 	@touch $@
 
 # uv only makes the rest faster, so it may be missing.

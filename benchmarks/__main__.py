@@ -3,15 +3,12 @@
 import asyncio
 import json
 import os
-import platform
-import time
-from datetime import UTC, datetime
-from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
 import click
 
+from benchmarks.conditions import conditions, sentence
 from benchmarks.gateway import measure_gateway
 from benchmarks.start import measure_starts
 from benchmarks.wake import measure_crowd, measure_wakes
@@ -28,7 +25,6 @@ RESULTS = Path("benchmarks/results")
 @click.option("--wakes", default=40, show_default=True, help="Pairs of running and parked first tokens.")
 def main(rounds: int, seconds: float, held: int, wakes: int) -> None:
     """Measure the gateway and the wakes on this machine."""
-    begun = time.time()
     load_before = os.getloadavg()
     result: dict[str, Any] = {
         "gateway": measure_gateway(rounds, seconds, held),
@@ -36,15 +32,7 @@ def main(rounds: int, seconds: float, held: int, wakes: int) -> None:
         "crowd": asyncio.run(measure_crowd(1000)),
         "start": measure_starts(5),
     }
-    result["conditions"] = {
-        "at": datetime.fromtimestamp(begun, UTC).isoformat(timespec="seconds"),
-        "cpu": _cpu(),
-        "cores": os.cpu_count(),
-        "kernel": platform.release(),
-        "python": platform.python_version(),
-        "load_average_before": [round(value, 2) for value in load_before],
-        "versions": {name: version(name) for name in ("uvicorn", "uvloop", "aiohttp", "httptools", "xllamacpp")},
-    }
+    result["conditions"] = conditions(load_before, "uvicorn", "uvloop", "aiohttp", "httptools", "xllamacpp")
     RESULTS.mkdir(exist_ok=True)
     (RESULTS / "serve.json").write_text(json.dumps(result, indent=2) + "\n")
     table = _table(result)
@@ -55,7 +43,7 @@ def main(rounds: int, seconds: float, held: int, wakes: int) -> None:
 def _table(result: dict[str, Any]) -> str:
     requests, streams = result["gateway"]["requests"], result["gateway"]["streams"]
     running, waiting = result["gateway"]["open_streams"], result["gateway"]["waiting_streams"]
-    wake, crowd, start, conditions = result["wake"], result["crowd"], result["start"], result["conditions"]
+    wake, crowd, start = result["wake"], result["crowd"], result["start"]
     rows = [
         ("small requests per second, 32 connections", _of(requests["per_second_at_32_connections"]), "≥ 4,000"),
         ("CPU time per request", _of(requests["cpu_ms_per_request"], " ms"), ""),
@@ -74,11 +62,7 @@ def _table(result: dict[str, Any]) -> str:
     ]  # fmt: skip
     lines = ["| what | median (min to max) | wanted |", "|---|---|---|"]
     lines += [f"| {what} | {value} | {wanted} |" for what, value, wanted in rows]
-    where = (
-        f"{conditions['cpu']}, {conditions['cores']} cores, Linux {conditions['kernel']}, "
-        f"Python {conditions['python']}; {requests['rounds']} rounds; load average before: "
-        f"{conditions['load_average_before'][0]}; {conditions['at']}."
-    )
+    where = f"{sentence(result['conditions'])} {requests['rounds']} rounds."
     return "\n".join([*lines, "", where, ""])
 
 
@@ -96,13 +80,6 @@ def _kept(held: dict[str, Any]) -> int:
 
 def _of(spread: dict[str, float], unit: str = "") -> str:
     return f"{spread['median']:,g}{unit} ({spread['min']:,g} to {spread['max']:,g})"
-
-
-def _cpu() -> str:
-    for line in Path("/proc/cpuinfo").read_text().splitlines():
-        if line.startswith("model name"):
-            return line.partition(":")[2].strip()
-    return platform.machine()
 
 
 if __name__ == "__main__":
