@@ -7,6 +7,7 @@ from glowplug.coldstart import durations, failures
 from glowplug.coldstart.events import Event, Silence, StartLog
 from glowplug.coldstart.gaps import LEAST_GAP, fill
 from glowplug.coldstart.grammar import Grammar
+from glowplug.coldstart.secrets import without_secrets
 from glowplug.coldstart.stamps import iso
 from glowplug.coldstart.tree import nest
 from glowplug.coldstart.values import ColdStart, Outcome, Span
@@ -121,9 +122,9 @@ def _why(log: StartLog, outcome: Outcome) -> str | None:
     if outcome == "ready":
         return None
     if log.failure is not None:
-        return failures.reason(log.failure)
+        return without_secrets(failures.reason(log.failure))
     text = log.last_text.strip()[:_SNIPPET].rstrip()
-    return f"the log ends before the engine is ready; its last line is: {text}"
+    return f"the log ends before the engine is ready; its last line is: {without_secrets(text)}"
 
 
 def _moved(span: Span, begin: float | None) -> Span:
@@ -184,5 +185,5 @@ def _facts(events: Sequence[Event]) -> Mapping[str, str]:
     for event in events:
         for name, value in event.values.items():
             if name not in _NOT_FACTS and not name.startswith("n_"):
-                facts.setdefault(name, value)
+                facts.setdefault(name, without_secrets(value))
     return facts

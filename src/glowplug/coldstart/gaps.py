@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from glowplug.coldstart.events import Silence
+from glowplug.coldstart.secrets import without_secrets
 from glowplug.coldstart.tree import in_order
 from glowplug.coldstart.values import Span
 
@@ -77,7 +78,9 @@ def _gaps(
 
 
 def _gap(start: float, end: float, neighbours: tuple[str, str], lines: tuple[int, ...]) -> Span:
-    return Span("gap", end - start, start, end, "gap", lines, neighbours=neighbours)
+    before, after = neighbours
+    shown = (without_secrets(before), without_secrets(after))
+    return Span("gap", end - start, start, end, "gap", lines, neighbours=shown)
 
 
 def _name(span: Span | None, otherwise: str) -> str:
