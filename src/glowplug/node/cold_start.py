@@ -35,7 +35,7 @@ def cold_start_record(
     told = None if watch is None else watch.told()
     record = replace(
         told or ColdStart(engine=body.model.engine),
-        version=(told.version if told else None) or _version(body),
+        version=_version(body) or (told.version if told else None),
         engine=body.model.engine,
         model=body.model_name,
         replica=body.replica_id,
