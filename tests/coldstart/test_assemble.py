@@ -74,6 +74,15 @@ def moved(lines: list[str], begin: str) -> list[str]:
     ]
 
 
+def test_stamps_that_count_from_the_start_of_the_process_count_from_it() -> None:
+    lines = [f"{at // 60}.{at % 60:02}.250.000 I {line.split('] ')[-1]}" for line in start() for at in offsets([line])]
+    found = one(lines)
+    assert found.total == 31.0
+    assert coverage(found, 31.0) < 0.1
+    late = one(lines[2:])
+    assert (late.total, late.spans[0].start, late.started_at) == (31.25, 0.0, None)
+
+
 def test_true_wins_over_false_whatever_comes_last() -> None:
     for lines in (["Boiled before", "Boiled in 3 s"], ["Boiled in 3 s", "Boiled before"]):
         assert one([*start()[:3], *lines]).reported["scale"] is True

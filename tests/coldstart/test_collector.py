@@ -1,5 +1,7 @@
 """Which lines belong to which start."""
 
+from dataclasses import replace
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -43,6 +45,28 @@ def test_an_engine_that_begins_again_in_one_server_is_another_start() -> None:
     lines = start()[2:]
     starts = read([*lines, *start(100)[2:]]).starts
     assert outcomes(starts) == ["ready", "ready"]
+
+
+def test_an_engine_that_begins_again_before_it_was_ready_is_another_start() -> None:
+    lines = start()
+    starts = read([*lines[:8], *(line.replace("10:00:", "10:03:") for line in lines[2:])]).starts
+    assert outcomes(starts) == ["incomplete", "ready"]
+    two = read([*lines[:3], lines[2].replace("pid=2", "pid=3").replace("(Element", "(Element_DP1"), *lines[3:]]).starts
+    assert outcomes(two) == ["ready"]
+
+
+def test_a_server_that_fails_before_its_engine_begins_and_begins_anew_is_another_start() -> None:
+    grammar = replace(KETTLE, lines=[replace(line, mark=None) if line.mark == "api" else line for line in KETTLE.lines])
+    begin = f"{stamped(0)} Kettle server version 1"
+    assert outcomes(read([begin, "ValueError: no water", begin], (grammar,)).starts) == ["failed", "incomplete"]
+    assert outcomes(read([begin, begin], (grammar,)).starts) == ["incomplete"]
+
+
+def test_a_bar_drawn_after_a_failure_does_not_undo_it() -> None:
+    lines = start()
+    bar = next(line for line in lines if "Boiling bar" in line)
+    assert one([*lines[:8], "RuntimeError: dry", bar]).outcome == "failed"
+    assert one([*lines[:8], "RuntimeError: dry", lines[11]]).outcome == "incomplete"
 
 
 def test_ranks_and_draft_models_are_one_start() -> None:

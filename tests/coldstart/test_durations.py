@@ -66,6 +66,7 @@ def test_what_one_rank_does_twice_is_summed() -> None:
     spans, seconds = combine([piece(4.0, "TP0"), piece(5.0, "TP1"), piece(2.5, "TP0", "draft model")], 0.0)
     assert seconds == 6.5
     assert [(span.seconds, span.label) for span in spans] == [(4.0, ""), (2.5, "draft model")]
+    assert combine([piece(4.0, "TP0"), piece(2.5, "TP0")], 0.0)[0][0].ranks is None
     assert spans[0].ranks is not None
     assert spans[1].ranks is None
 

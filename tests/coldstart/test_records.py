@@ -72,6 +72,12 @@ def test_a_consoles_line_with_escaped_ends_is_several_with_its_time_and_source()
     assert [record.inner is None for record in records] == [False, True]
 
 
+def test_a_backslash_and_an_n_in_other_lines_are_what_they_are() -> None:
+    line = rf"{STAMP} Filling took C:\new water, with '\n'"
+    assert messages(line) == [line.removeprefix(f"{STAMP} ")]
+    assert messages(r"Fill level: 1/2\rFill level: 2/2") == ["Fill level: 1/2", "Fill level: 2/2"]
+
+
 def test_of_a_long_line_the_last_state_of_every_bar_is_read() -> None:
     line = f"(A pid=1) {STAMP} before\r" + bar(1000) + bar(700, "Boiling bar:")
     assert len(line) > LONG
