@@ -1,14 +1,16 @@
 import json
 import re
+from dataclasses import replace
 from datetime import datetime, timedelta
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from glowplug.coldstart.grammar import Interval, Line, Ready
 from glowplug.coldstart.reading import read_starts
 from glowplug.coldstart.values import PHASES, ColdStart, from_json, to_json
-from tests.coldstart.kettle import GRAMMARS, one, read, stamped, start
+from tests.coldstart.kettle import GRAMMARS, KETTLE, one, read, stamped, start
 
 
 def coverage(found: ColdStart, end: float) -> float:
@@ -81,6 +83,35 @@ def test_stamps_that_count_from_the_start_of_the_process_count_from_it() -> None
     assert coverage(found, 31.0) < 0.1
     late = one(lines[2:])
     assert (late.total, late.spans[0].start, late.started_at) == (31.25, 0.0, None)
+
+
+def test_a_total_may_be_told_by_the_collectors_clock_alone() -> None:
+    """What a platform says when the engine is ready carries no time of the engine's."""
+    console = replace(
+        KETTLE,
+        lines=(*KETTLE.lines, Line(text="Worker is up", mark="up")),
+        total=(Interval(phase="total", begin=("first",), end=("up",), outer=True),),
+        ready=(Ready(mark="up"),),
+    )
+    lines = [*start(), "Worker is up"]
+    times = [f"2026-07-21T03:00:{5 + 2 * i:02}.000Z {line}" for i, line in enumerate(lines)]
+    (found,) = read(times, (console,)).starts
+    assert found.total == 26.0
+    assert (found.spans[0].phase, found.spans[0].start) == ("config_tokenizer", 0.0)
+
+
+def test_a_long_silence_that_no_phase_explains_is_a_number_too() -> None:
+    def told(silent: int) -> dict[str, float | bool]:
+        late = [line.replace("10:00:2", "10:01:2").replace("10:00:3", "10:01:3") for line in start()]
+        return dict(one([*late[:-5], f"(Element pid=2) {stamped(86 - silent)} Something", *late[-4:]]).reported)
+
+    assert told(60)["unlabelled_gap_approx"] == 60.0
+    assert told(33)["unlabelled_gap_approx"] == 40.0
+    lines = start()
+    loading = [*lines[:4], *(line.replace("10:00:", "10:01:") for line in lines[6:])]
+    explained = [line.replace("4.25", "64.25").replace("5.75", "65.75") for line in loading]
+    assert one(loading).reported["unlabelled_gap_approx"] == 65.0
+    assert "unlabelled_gap_approx" not in one(explained).reported
 
 
 def test_true_wins_over_false_whatever_comes_last() -> None:

@@ -108,6 +108,11 @@ def test_the_gravest_failure_is_the_reason_however_many_follow() -> None:
     assert found.reason == "torch.OutOfMemoryError: CUDA out of memory"
 
 
+def test_of_failures_equally_grave_the_first_is_the_reason() -> None:
+    found = one([*start(fail=True), "RuntimeError: because it was dry", "ValueError: and so on"])
+    assert found.reason == "RuntimeError: dry"
+
+
 def test_workers_in_one_console_are_told_apart() -> None:
     def told(worker: str, lines: list[str]) -> list[str]:
         return [f"2026-07-21  02:00:00.000 | info | {worker} | {line}" for line in lines]
