@@ -44,7 +44,7 @@ bench-logs: $(VENV)/dev
 	$(BIN)/python -m benchmarks.logs
 
 fuzz: $(VENV)/fuzz
-	$(BIN)/python -m tests.fuzz.fuzz_logfile .fuzz/inputs -artifact_prefix=.fuzz/ -max_len=8192 -timeout=5 \
+	$(BIN)/python -m tests.fuzz.fuzz_logfile .fuzz/inputs -artifact_prefix=.fuzz/ -max_len=8192 -timeout=20 \
 	  -max_total_time=$(FUZZ_SECONDS)
 
 clean:

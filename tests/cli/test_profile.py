@@ -116,6 +116,7 @@ def test_what_makes_no_sense_is_bad_usage(glowplug, arguments, text):
     assert text in result.stderr
 
 
+@pytest.mark.slow
 def test_a_command_is_profiled_live_with_options_of_its_own():
     result = run("--format", "json", "--", *speaking(), "--format", "table")
     assert result.returncode == 0, result.stderr
@@ -148,6 +149,7 @@ def test_without_a_terminal_progress_is_plain_lines():
     assert "\x1b" not in result.stderr
 
 
+@pytest.mark.slow
 def test_ctrl_c_shows_what_is_known_so_far():
     argv = [*GLOWPLUG, "profile", "--", *speaking(30)]
     process = subprocess.Popen(argv, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
@@ -165,6 +167,7 @@ def test_ctrl_c_shows_what_is_known_so_far():
     assert "Traceback" not in trouble
 
 
+@pytest.mark.slow
 def test_the_engine_is_kept_until_ctrl_c():
     argv = [*GLOWPLUG, "profile", "--keep", "--", *speaking()]
     process = subprocess.Popen(argv, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)

@@ -67,6 +67,7 @@ def logs(draw: st.DrawFn) -> bytes:
     return bytes(data)
 
 
+@pytest.mark.slow
 @settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large])
 @given(data=logs(), size=st.integers(1, 60))
 def test_any_log_is_read_the_same_way_in_pieces_and_told_in_bounds(data: bytes, size: int) -> None:
