@@ -91,6 +91,13 @@ class Engine(Protocol):
         """Local weight files, for the page cache and for telling `cached` from `cold`. Empty if unknown."""
         ...
 
+    def caches(self, model: ModelConfig, folder: Path) -> Mapping[str, str]:
+        """Environment that keeps what the engine compiles while it starts below `folder`; empty if it compiles nothing.
+
+        Without what the user has set already. Downloaded weights are no such cache.
+        """
+        ...
+
     def health(self, model: ModelConfig) -> Call:
         """A cheap call that answers 200 once the engine is worth asking for a real answer."""
         ...

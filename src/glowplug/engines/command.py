@@ -4,7 +4,7 @@ import json
 import re
 import shlex
 import shutil
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Any, ClassVar, Literal
 
@@ -135,6 +135,10 @@ class Command:
     def weights(self, model: ModelConfig) -> Sequence[Path]:
         """The files behind `model:` if it is a path."""
         return local_weights(model.model)
+
+    def caches(self, model: ModelConfig, folder: Path) -> Mapping[str, str]:
+        """None that is known; `env` of the model may name them."""
+        return {}
 
     def health(self, model: ModelConfig) -> Call:
         """The configured path."""

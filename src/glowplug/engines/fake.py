@@ -2,7 +2,7 @@
 
 import json
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Any, ClassVar
 
@@ -87,6 +87,10 @@ class Fake:
     def weights(self, model: ModelConfig) -> Sequence[Path]:
         """There are none."""
         return ()
+
+    def caches(self, model: ModelConfig, folder: Path) -> Mapping[str, str]:
+        """There are none."""
+        return {}
 
     def health(self, model: ModelConfig) -> Call:
         """Answered once all phases are over."""

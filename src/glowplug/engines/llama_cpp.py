@@ -4,13 +4,14 @@ import importlib.metadata
 import importlib.util
 import shutil
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, ClassVar, cast
 
 from pydantic import BaseModel, ConfigDict, Field
 
 from glowplug.config.models import ModelConfig
+from glowplug.engines import compile_caches
 from glowplug.engines import llama_cpp_arguments as flags
 from glowplug.engines.arguments import command_line
 from glowplug.engines.base import Call, CanaryAnswer, EngineError, Launch
@@ -104,6 +105,10 @@ class LlamaCpp:
             for given in _given(model, flag):
                 files += [Path(path).expanduser() for path in str(given).split(",")]
         return tuple(file for file in files if file.is_file())
+
+    def caches(self, model: ModelConfig, folder: Path) -> Mapping[str, str]:
+        """PTX that the CUDA driver compiles for a GPU newer than the build."""
+        return compile_caches.below(folder, {"CUDA_CACHE_PATH": "cuda"}, model.env)
 
     def health(self, model: ModelConfig) -> Call:
         """503 until the model is loaded."""

@@ -8,7 +8,7 @@ from typing import Any, ClassVar
 from pydantic import BaseModel, ConfigDict, Field
 
 from glowplug.config.models import ModelConfig
-from glowplug.engines import hugging_face
+from glowplug.engines import compile_caches, hugging_face
 from glowplug.engines.accelerators import FROZEN_GPU, has_gpu, installed_ram
 from glowplug.engines.arguments import OURS, argparse_line, given, refuse
 from glowplug.engines.base import Call, CanaryAnswer, EngineError, Launch
@@ -38,6 +38,13 @@ _OURS: Mapping[str, str] = {
     "model-path": "the weights come from `model:`",
     "model": "the weights come from `model:`",
     "served-model-name": "it is the model's name",
+}
+
+_CACHES = {
+    "SGLANG_CACHE_DIR": "sglang",
+    "SGLANG_JIT_CACHE_DIR": "sglang_jit",
+    **compile_caches.TORCH,
+    **compile_caches.KERNELS,
 }
 
 
@@ -92,6 +99,10 @@ class Sglang:
         """The files of the model's directory, or of what was fetched from the hub."""
         folder = hugging_face.directory(model, _downloads(model), _revision(model))
         return local_weights(model.model) if folder is None else hugging_face.weight_files(folder)
+
+    def caches(self, model: ModelConfig, folder: Path) -> Mapping[str, str]:
+        """SGLang's own, PyTorch's and those of kernel libraries."""
+        return compile_caches.below(folder, _CACHES, model.env)
 
     def health(self, model: ModelConfig) -> Call:
         """503 until SGLang has answered a request of its own; /health would generate a token and take a second."""

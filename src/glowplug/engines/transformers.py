@@ -10,7 +10,7 @@ from typing import Any, ClassVar
 from pydantic import BaseModel, ConfigDict, Field
 
 from glowplug.config.models import ModelConfig
-from glowplug.engines import hugging_face
+from glowplug.engines import compile_caches, hugging_face
 from glowplug.engines.accelerators import FROZEN_GPU, has_gpu
 from glowplug.engines.arguments import OURS, command_line, given, refuse
 from glowplug.engines.base import Call, CanaryAnswer, EngineError, Launch
@@ -93,6 +93,10 @@ class Transformers:
         """The files of the model's directory, or of what was fetched from the hub."""
         folder = hugging_face.directory(model)
         return () if folder is None else hugging_face.weight_files(folder)
+
+    def caches(self, model: ModelConfig, folder: Path) -> Mapping[str, str]:
+        """PyTorch's; used with `compile: true`."""
+        return compile_caches.below(folder, compile_caches.TORCH, model.env)
 
     def health(self, model: ModelConfig) -> Call:
         """Answered once a pinned model is loaded; without one, the canary loads it."""

@@ -8,7 +8,7 @@ from typing import Any, ClassVar
 from pydantic import BaseModel, ConfigDict, Field
 
 from glowplug.config.models import ModelConfig
-from glowplug.engines import hugging_face
+from glowplug.engines import compile_caches, hugging_face
 from glowplug.engines.accelerators import FROZEN_GPU, has_gpu, installed_ram
 from glowplug.engines.arguments import OURS, argparse_line, given, refuse
 from glowplug.engines.base import Call, CanaryAnswer, Launch
@@ -38,6 +38,8 @@ _OURS: Mapping[str, str] = {
     "served-model-name": "the names are the model's and its `aliases:`",
     "uds": "engines listen on 127.0.0.1",
 }
+
+_CACHES = {"VLLM_CACHE_ROOT": "vllm", **compile_caches.TORCH, **compile_caches.KERNELS}
 
 _FACTORS = {"k": 10**3, "m": 10**6, "g": 10**9, "t": 10**12, "K": 2**10, "M": 2**20, "G": 2**30, "T": 2**40}
 """Of sizes on vLLM's command line."""
@@ -89,6 +91,10 @@ class Vllm:
         """The files of the model's directory, or of what was fetched from the hub."""
         folder = hugging_face.directory(model, _downloads(model), _revision(model))
         return local_weights(model.model) if folder is None else hugging_face.weight_files(folder)
+
+    def caches(self, model: ModelConfig, folder: Path) -> Mapping[str, str]:
+        """vLLM's own (compiled models, what it knows of model classes), PyTorch's and those of kernel libraries."""
+        return compile_caches.below(folder, _CACHES, model.env)
 
     def health(self, model: ModelConfig) -> Call:
         """Answered once the engine is initialised; 503 when it died."""
