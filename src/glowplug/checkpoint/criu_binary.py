@@ -14,7 +14,7 @@ before 4.2 cannot dump any TCP socket on such a kernel (`sockets: Can't get 1:16
 
 VARIABLE = "GLOWPLUG_CRIU"
 _INSTALL = "run: glowplug doctor --install-criu"
-_VERSION = re.compile(r"^Version:\s*v?(\d+)\.(\d+)(?:\.(\d+))?", re.MULTILINE)
+_VERSION = re.compile(r"^Version:\s*v?(\d[\d.]*)", re.MULTILINE)
 _NEEDED_CAPABILITIES = {12: "NET_ADMIN", 19: "SYS_PTRACE", 21: "SYS_ADMIN"}  # numbers: linux/capability.h
 _PATIENCE = 10.0  # seconds for `criu --version`, which takes some milliseconds
 
@@ -36,8 +36,12 @@ class Criu:
 def prefix() -> Path:
     """The folder of the CRIU that `glowplug doctor --install-criu` fetches for this user."""
     data = os.environ.get("XDG_DATA_HOME", "")
-    folder = Path(data) if data.startswith("/") else Path("~/.local/share").expanduser()
-    return folder / "glowplug" / "criu"
+    if data.startswith("/"):
+        return Path(data, "glowplug", "criu")
+    try:
+        return Path.home() / ".local" / "share" / "glowplug" / "criu"
+    except RuntimeError:  # a user without a home directory
+        return Path("/var/lib/glowplug/criu")
 
 
 def find() -> Criu | None:
@@ -69,6 +73,13 @@ def in_prefix(root: Path) -> Criu | None:
         return None
     argv = (str(loader), "--library-path", ":".join(map(str, folders)), str(program))
     return _ask(argv, f"private prefix {root.parent}")
+
+
+def parsed(version: str) -> tuple[int, int, int]:
+    """The three numbers of `4.2`, `4.2.1` or of a package's version such as `1:4.2.1-1`; missing ones are 0."""
+    numbers = re.match(r"(?:\d+:)?(\d+)(?:\.(\d+))?(?:\.(\d+))?", version)
+    major, minor, patch = numbers.groups(default="0") if numbers else ("0", "0", "0")
+    return int(major), int(minor), int(patch)
 
 
 def criu_closed() -> str | None:
@@ -111,7 +122,7 @@ def _ask(argv: tuple[str, ...], origin: str) -> Criu | None:
     except (OSError, subprocess.SubprocessError, UnicodeDecodeError):
         return None
     match = _VERSION.search(answer.stdout)
-    return Criu(argv, (int(match[1]), int(match[2]), int(match[3] or 0)), origin) if match else None
+    return Criu(argv, parsed(match[1]), origin) if match else None
 
 
 def _only_ours(status: os.stat_result) -> bool:
