@@ -19,9 +19,9 @@ def config(**options):
 
 def test_the_program_knows_every_option_and_its_default():
     fields = {field.name for field in dataclasses.fields(Behaviour)}
-    assert fields == set(FakeOptions.model_fields) | {"name", "port"}
+    assert fields == set(FakeOptions.model_fields) | {"name", "port", "host"}
     assert {**dataclasses.asdict(Behaviour()), "phases": ()} == {
-        **FakeOptions().model_dump(), "name": "fake", "port": 0,
+        **FakeOptions().model_dump(), "name": "fake", "port": 0, "host": "127.0.0.1",
     }  # fmt: skip
     assert fields >= CHANGEABLE
 

@@ -41,7 +41,7 @@ async def engine(answer: bytes) -> AsyncIterator[int]:
 )
 async def test_status_and_body_come_back(host, body, parsed):
     async with engine(b"HTTP/1.1 503 X\r\ncontent-length: %d\r\n\r\n%s" % (len(body), body)) as port:
-        assert await host.call(port, CALL, PATIENCE) == (503, parsed)
+        assert await host.call(f"http://127.0.0.1:{port}", CALL, PATIENCE) == (503, parsed)
 
 
 @pytest.mark.parametrize(
@@ -58,7 +58,7 @@ async def test_status_and_body_come_back(host, body, parsed):
 async def test_an_answer_that_is_none_is_told_in_plain_words(host, answer, words):
     async with engine(answer) as port:
         with pytest.raises(OSError) as caught:
-            await host.call(port, CALL, PATIENCE)
+            await host.call(f"http://127.0.0.1:{port}", CALL, PATIENCE)
     assert str(caught.value) == words
 
 
@@ -66,7 +66,7 @@ async def test_a_port_on_which_nobody_listens_is_told_in_plain_words(host):
     async with engine(b"") as port:
         pass
     with pytest.raises(OSError) as caught:
-        await host.call(port, CALL, PATIENCE)
+        await host.call(f"http://127.0.0.1:{port}", CALL, PATIENCE)
     assert str(caught.value) == "the engine refused the connection"
 
 
@@ -74,4 +74,4 @@ async def test_an_engine_that_says_nothing_is_a_timeout(host):
     silent = await asyncio.start_server(lambda reader, writer: asyncio.sleep(PATIENCE), "127.0.0.1", 0)
     async with silent:
         with pytest.raises(TimeoutError):
-            await host.call(silent.sockets[0].getsockname()[1], CALL, 0.05)
+            await host.call(f"http://127.0.0.1:{silent.sockets[0].getsockname()[1]}", CALL, 0.05)

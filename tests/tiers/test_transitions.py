@@ -28,13 +28,13 @@ class Host:
         self.asked.append("port")
         return 12345
 
-    async def spawn(self, replica_id, launch):
+    async def spawn(self, replica_id, launch, sandbox=None):
         """A tree."""
         self.asked.append("spawn")
         assert "12345" in " ".join(launch.argv)
         return Tree(self)
 
-    async def call(self, port, call, timeout):
+    async def call(self, address, call, timeout):
         """The next answer."""
         self.asked.append(f"{call.method} {call.path}")
         answer = self.answers.pop(0) if self.answers else (200, {})
@@ -49,6 +49,9 @@ class Host:
 
 class Tree:
     """A tree that is only ever stopped."""
+
+    ip = "127.0.0.1"
+    init = None
 
     pid = 1
     cgroup = None

@@ -17,5 +17,8 @@ def installed_ram() -> int:
     return os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
 
 
+DUMPED_GPU = "an image of the process does not hold its GPU memory"
+"""Why the processes of an engine that computes on a GPU are not dumped."""
+
 FROZEN_GPU = "a frozen process keeps its GPU memory"
 """Why an engine that computes on a GPU is not parked by freezing it."""

@@ -13,6 +13,12 @@ from pydantic import BaseModel
 
 from glowplug.config.models import ModelConfig
 
+LOOPBACK = "127.0.0.1"
+"""Where engines listen that share the network of the host."""
+
+EVERYWHERE = "0.0.0.0"  # noqa: S104 - only ever inside a network namespace that has nothing but a loopback
+"""Where engines listen that have a network of their own."""
+
 
 class EngineError(Exception):
     """The engine cannot be used as configured. The text is one sentence for the user, with the remedy."""
@@ -75,8 +81,8 @@ class Engine(Protocol):
         """Raise EngineError if the model cannot possibly start here: package, program or weights missing."""
         ...
 
-    def launch(self, name: str, model: ModelConfig, port: int) -> Launch:
-        """The process that serves `model` under `name` (and its aliases) on 127.0.0.1:`port`."""
+    def launch(self, name: str, model: ModelConfig, port: int, host: str = LOOPBACK) -> Launch:
+        """The process that serves `model` under `name` (and its aliases) on `host`:`port`."""
         ...
 
     def version(self, model: ModelConfig) -> str | None:
@@ -124,6 +130,10 @@ class Engine(Protocol):
 
     def wake(self, name: str, model: ModelConfig, port: int) -> Sequence[Step]:
         """Steps that undo `sleep`, in order."""
+        ...
+
+    def snapshottable(self, model: ModelConfig) -> str | None:
+        """None if the process tree may be dumped to disk and restored, else why not."""
         ...
 
     def parkable(self, model: ModelConfig) -> str | None:

@@ -11,8 +11,9 @@ from typing import Annotated, Any, ClassVar, Literal
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field
 
 from glowplug.config.models import ModelConfig
+from glowplug.engines.accelerators import DUMPED_GPU, has_gpu
 from glowplug.engines.arguments import command_line
-from glowplug.engines.base import Call, CanaryAnswer, EngineError, Launch, Run, Step
+from glowplug.engines.base import LOOPBACK, Call, CanaryAnswer, EngineError, Launch, Run, Step
 from glowplug.engines.openai_api import (
     chat_canary,
     chat_warmup,
@@ -24,7 +25,7 @@ from glowplug.engines.openai_api import (
 )
 from glowplug.engines.weights import WORKING_SPACE, local_weights, total_size
 
-_PLACEHOLDER = re.compile(r"\{(port|model|name)\}")
+_PLACEHOLDER = re.compile(r"\{(port|host|model|name)\}")
 _METHODS = ("GET", "POST", "PUT", "DELETE", "PATCH")
 _CALL = re.compile(rf"(?P<method>{'|'.join(_METHODS)}) +(?P<path>/\S*)(?: +(?P<body>\S.*))?", re.DOTALL)
 
@@ -69,7 +70,8 @@ class CommandOptions(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     run: Annotated[Words, BeforeValidator(_split, json_schema_input_type=Line | Words)] = Field(
-        description="The command line, or its words. {port}, {model} and {name} are filled in; no shell is involved.",
+        description="The command line, or its words. {port}, {host}, {model} and {name} are filled in; "
+        "no shell is involved.",
     )
     cwd: Path | None = Field(default=None, description="Working directory of the server.")
     health: str = Field(
@@ -113,14 +115,14 @@ class Command:
         if bool(options.rest) != bool(options.wake):
             raise EngineError("options.rest and options.wake go together; give both or neither")
 
-    def launch(self, name: str, model: ModelConfig, port: int) -> Launch:
+    def launch(self, name: str, model: ModelConfig, port: int, host: str = LOOPBACK) -> Launch:
         """The command line with its placeholders filled in, followed by `args`."""
         options = _options(model)
         words = [*options.run, *command_line(model.args)]
-        program, *rest = (_fill(word, name, model, port) for word in words)
+        program, *rest = (_fill(word, name, model, port, host) for word in words)
         return Launch(
             argv=[str(Path(program).expanduser()), *rest],
-            env={key: _fill(value, name, model, port) for key, value in model.env.items()},
+            env={key: _fill(value, name, model, port, host) for key, value in model.env.items()},
             cwd=options.cwd.expanduser() if options.cwd is not None else None,
         )
 
@@ -185,6 +187,18 @@ class Command:
         """The configured steps."""
         return [_step(text, name, model, port) for text in _options(model).wake]
 
+    def snapshottable(self, model: ModelConfig) -> str | None:
+        """Whatever it is, it has to listen where it is told to, and to be told what to do without a command line."""
+        options = _options(model)
+        if has_gpu():
+            return DUMPED_GPU
+        if not any("{host}" in word for word in [*options.run, *model.env.values(), *map(str, model.args.values())]):
+            return "options.run does not contain {host}; add it where the server takes the address to listen on"
+        steps = [options.alive] if options.alive not in ("health", "off") else []
+        if any(isinstance(parse_step(text), Run) for text in [*steps, *options.rest, *options.wake]):
+            return "its command lines (options.alive, rest, wake) do not reach into a sandbox; use HTTP calls"
+        return None
+
     def parkable(self, model: ModelConfig) -> str | None:
         """Freezing is verified on the process tree, whatever it is."""
         return None
@@ -203,7 +217,7 @@ def _cwd(options: CommandOptions) -> Path:
     return options.cwd.expanduser() if options.cwd is not None else Path.cwd()
 
 
-def _fill(text: str, name: str, model: ModelConfig, port: int) -> str:
+def _fill(text: str, name: str, model: ModelConfig, port: int, host: str = LOOPBACK) -> str:
     """Fill in the placeholders; other braces, as in JSON, are left alone."""
-    values = {"port": str(port), "model": model.model or "", "name": name}
+    values = {"port": str(port), "host": host, "model": model.model or "", "name": name}
     return _PLACEHOLDER.sub(lambda match: values[match[1]], text)

@@ -10,7 +10,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from glowplug.config.models import ModelConfig
 from glowplug.config.units import Duration, Size
-from glowplug.engines.base import Call, CanaryAnswer, Launch
+from glowplug.engines.base import LOOPBACK, Call, CanaryAnswer, Launch
 from glowplug.engines.openai_api import completion_canary, completion_warmup, read_answer
 
 _OWN_MEMORY = 48 * 1024**2  # resident size of the idle program
@@ -70,9 +70,9 @@ class Fake:
     def check(self, model: ModelConfig) -> None:
         """It needs nothing."""
 
-    def launch(self, name: str, model: ModelConfig, port: int) -> Launch:
+    def launch(self, name: str, model: ModelConfig, port: int, host: str = LOOPBACK) -> Launch:
         """The program with all its settings as one JSON argument."""
-        settings = {**_options(model).model_dump(mode="json"), "name": name, "port": port}
+        settings = {**_options(model).model_dump(mode="json"), "name": name, "port": port, "host": host}
         argv = [sys.executable, "-P", "-m", "glowplug.engines.fake_server", json.dumps(settings)]
         return Launch(argv=argv, env=dict(model.env))
 
@@ -119,6 +119,10 @@ class Fake:
     def wake(self, name: str, model: ModelConfig, port: int) -> Sequence[Call]:
         """Allocates the memory again."""
         return [Call("POST", "/wake_up")]
+
+    def snapshottable(self, model: ModelConfig) -> str | None:
+        """Dumping it is safe."""
+        return None
 
     def parkable(self, model: ModelConfig) -> str | None:
         """Freezing it is safe."""

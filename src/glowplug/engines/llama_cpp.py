@@ -13,8 +13,9 @@ from pydantic import BaseModel, ConfigDict, Field
 from glowplug.config.models import ModelConfig
 from glowplug.engines import compile_caches
 from glowplug.engines import llama_cpp_arguments as flags
+from glowplug.engines.accelerators import DUMPED_GPU, has_gpu
 from glowplug.engines.arguments import command_line
-from glowplug.engines.base import Call, CanaryAnswer, EngineError, Launch
+from glowplug.engines.base import LOOPBACK, Call, CanaryAnswer, EngineError, Launch
 from glowplug.engines.gguf import GgufError, Shape, check_header, read_metadata, shape
 from glowplug.engines.llama_cpp_flags import DEFAULT_PARALLEL, FLAGS
 from glowplug.engines.openai_api import (
@@ -76,7 +77,7 @@ class LlamaCpp:
             except flags.FlagError as error:
                 raise EngineError(str(error)) from error
 
-    def launch(self, name: str, model: ModelConfig, port: int) -> Launch:
+    def launch(self, name: str, model: ModelConfig, port: int, host: str = LOOPBACK) -> Launch:
         """The embedded server, or the installed one, with the same flags."""
         program = _program(model)
         argv = [sys.executable, "-P", "-m", "glowplug.engines.llama_cpp_server"] if program is None else [program]
@@ -84,7 +85,7 @@ class LlamaCpp:
             argv += ["--model", str(_path(model))]
         # llama.cpp shows the alphabetically first alias as the model's id, so it gets the one name and no other;
         # it serves requests for any name.
-        argv += ["--host", "127.0.0.1", "--port", str(port), "--alias", name, *_words(model)]
+        argv += ["--host", host, "--port", str(port), "--alias", name, *_words(model)]
         return Launch(argv=argv, env=dict(model.env))
 
     def version(self, model: ModelConfig) -> str | None:
@@ -143,6 +144,10 @@ class LlamaCpp:
     def wake(self, name: str, model: ModelConfig, port: int) -> Sequence[Call]:
         """llama.cpp has no wake call."""
         return ()
+
+    def snapshottable(self, model: ModelConfig) -> str | None:
+        """One process with no peers: dumping it is safe on a CPU."""
+        return DUMPED_GPU if has_gpu() else None
 
     def parkable(self, model: ModelConfig) -> str | None:
         """One process with no peers: freezing it is safe."""

@@ -9,9 +9,9 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from glowplug.config.models import ModelConfig
 from glowplug.engines import compile_caches, hugging_face
-from glowplug.engines.accelerators import FROZEN_GPU, has_gpu, installed_ram
+from glowplug.engines.accelerators import DUMPED_GPU, FROZEN_GPU, has_gpu, installed_ram
 from glowplug.engines.arguments import OURS, argparse_line, given, refuse
-from glowplug.engines.base import Call, CanaryAnswer, EngineError, Launch
+from glowplug.engines.base import LOOPBACK, Call, CanaryAnswer, EngineError, Launch
 from glowplug.engines.installed import SERVER_DESCRIPTION, environment, find, version_of
 from glowplug.engines.openai_api import (
     completion_canary,
@@ -69,13 +69,13 @@ class Sglang:
         _program(model)
         hugging_face.check("SGLang", model, _downloads(model), _revision(model))
 
-    def launch(self, name: str, model: ModelConfig, port: int) -> Launch:
+    def launch(self, name: str, model: ModelConfig, port: int, host: str = LOOPBACK) -> Launch:
         """`sglang serve` with one served name; chats and completions are answered under any other as well."""
         _require_plain_names([name])
         program = _program(model)
         argv = [
             *(str(program), "serve", "--model-path", model.model or "", "--served-model-name", name),
-            *("--host", "127.0.0.1", "--port", str(port)),
+            *("--host", host, "--port", str(port)),
         ]
         return Launch(argv=[*argv, *argparse_line(model.args)], env=environment(program, model))
 
@@ -137,6 +137,10 @@ class Sglang:
     def wake(self, name: str, model: ModelConfig, port: int) -> Sequence[Call]:
         """Nothing yet, as `sleep`."""
         return ()
+
+    def snapshottable(self, model: ModelConfig) -> str | None:
+        """On a CPU everything that its processes share is private to them."""
+        return None if _on_cpu(model) else DUMPED_GPU
 
     def parkable(self, model: ModelConfig) -> str | None:
         """On a CPU its processes talk to each other only when there is a request: freezing them together is safe."""

@@ -11,9 +11,9 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from glowplug.config.models import ModelConfig
 from glowplug.engines import compile_caches, hugging_face
-from glowplug.engines.accelerators import FROZEN_GPU, has_gpu
+from glowplug.engines.accelerators import DUMPED_GPU, FROZEN_GPU, has_gpu
 from glowplug.engines.arguments import OURS, command_line, given, refuse
-from glowplug.engines.base import Call, CanaryAnswer, EngineError, Launch
+from glowplug.engines.base import LOOPBACK, Call, CanaryAnswer, EngineError, Launch
 from glowplug.engines.installed import SERVER_DESCRIPTION, environment, find, version_of
 from glowplug.engines.openai_api import CANARY_PROMPT, completion_warmup, read_answer
 from glowplug.engines.weights import total_size
@@ -60,7 +60,7 @@ class Transformers:
                 "give the directory, or use engine: llama.cpp for a GGUF file"
             )
 
-    def launch(self, name: str, model: ModelConfig, port: int) -> Launch:
+    def launch(self, name: str, model: ModelConfig, port: int, host: str = LOOPBACK) -> Launch:
         """`transformers serve` among links with the names of the model. Raises EngineError if there can be none."""
         program = _program(model)
         names = [name, *model.aliases]
@@ -72,7 +72,7 @@ class Transformers:
             )
         pinned = [name] if len(names) == 1 else []
         unpinned = {} if pinned or given(model.args, "model-timeout") is not None else {"model-timeout": -1}
-        argv = [str(program), "serve", *pinned, "--host", "127.0.0.1", "--port", str(port)]
+        argv = [str(program), "serve", *pinned, "--host", host, "--port", str(port)]
         return Launch(
             argv=[*argv, *command_line({**unpinned, **model.args})],
             env=environment(program, model),
@@ -126,6 +126,10 @@ class Transformers:
     def wake(self, name: str, model: ModelConfig, port: int) -> Sequence[Call]:
         """It has no wake call."""
         return ()
+
+    def snapshottable(self, model: ModelConfig) -> str | None:
+        """One process with no peers: dumping it is safe on a CPU."""
+        return None if _on_cpu(model) else DUMPED_GPU
 
     def parkable(self, model: ModelConfig) -> str | None:
         """One process with no peers: freezing it is safe on a CPU."""

@@ -9,9 +9,9 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from glowplug.config.models import ModelConfig
 from glowplug.engines import compile_caches, hugging_face
-from glowplug.engines.accelerators import FROZEN_GPU, has_gpu, installed_ram
+from glowplug.engines.accelerators import DUMPED_GPU, FROZEN_GPU, has_gpu, installed_ram
 from glowplug.engines.arguments import OURS, argparse_line, given, refuse
-from glowplug.engines.base import Call, CanaryAnswer, Launch
+from glowplug.engines.base import LOOPBACK, Call, CanaryAnswer, Launch
 from glowplug.engines.installed import SERVER_DESCRIPTION, environment, find, version_of
 from glowplug.engines.openai_api import (
     completion_canary,
@@ -65,13 +65,13 @@ class Vllm:
         _program(model)
         hugging_face.check("vLLM", model, _downloads(model), _revision(model))
 
-    def launch(self, name: str, model: ModelConfig, port: int) -> Launch:
+    def launch(self, name: str, model: ModelConfig, port: int, host: str = LOOPBACK) -> Launch:
         """`vllm serve`, with the name and its aliases as served model names."""
         program = _program(model)
         argv = [
             *(str(program), "serve", model.model or ""),
             *("--served-model-name", name, *model.aliases),
-            *("--host", "127.0.0.1", "--port", str(port)),
+            *("--host", host, "--port", str(port)),
         ]
         return Launch(argv=[*argv, *argparse_line(model.args)], env=environment(program, model))
 
@@ -124,6 +124,10 @@ class Vllm:
     def wake(self, name: str, model: ModelConfig, port: int) -> Sequence[Call]:
         """Nothing yet, as `sleep`."""
         return ()
+
+    def snapshottable(self, model: ModelConfig) -> str | None:
+        """On a CPU everything that its processes share is private to them."""
+        return DUMPED_GPU if has_gpu() else None
 
     def parkable(self, model: ModelConfig) -> str | None:
         """On a CPU its processes talk to each other only when there is a request: freezing them together is safe."""

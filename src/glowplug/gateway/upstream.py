@@ -9,6 +9,7 @@ from collections.abc import Mapping
 import aiohttp
 from yarl import URL
 
+from glowplug.checkpoint.sandbox_addresses import socket_for
 from glowplug.cluster.base import ReplicaLost
 from glowplug.gateway.errors import ApiError
 
@@ -30,7 +31,7 @@ BROKEN_OFF = (aiohttp.ClientConnectionError, aiohttp.ClientPayloadError, OSError
 def open_session() -> aiohttp.ClientSession:
     """The session that all requests to engines share. It adds no header and changes no body."""
     return aiohttp.ClientSession(
-        connector=aiohttp.TCPConnector(limit=0, keepalive_timeout=_IDLE_SECONDS, use_dns_cache=True),
+        connector=aiohttp.TCPConnector(limit=0, keepalive_timeout=_IDLE_SECONDS, socket_factory=socket_for),
         cookie_jar=aiohttp.DummyCookieJar(),
         timeout=aiohttp.ClientTimeout(total=None, sock_connect=_CONNECT_SECONDS),
         auto_decompress=False,

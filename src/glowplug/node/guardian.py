@@ -11,10 +11,13 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from glowplug.checkpoint import sandbox_init
+from glowplug.checkpoint.sandbox import Sandbox
 from glowplug.engines.base import Launch
 from glowplug.tiers.base import ExitCause, TierError
 
 _SCRIPT = Path(__file__).with_name("guardian_script.py")
+_FOLDER = Path(sandbox_init.__file__).parent
 _READ_SIZE = 64 * 1024
 _PIPE_READS = (
     16  # what a pipe can hold at most (/proc/sys/fs/pipe-max-size); an engine that prints on is not waited for
@@ -23,11 +26,14 @@ _PIPE_READS = (
 
 @dataclass(frozen=True, slots=True)
 class Order:
-    """What a guardian is to start: the engine, its whole environment, and the cgroup that it is to enter first."""
+    """What a guardian is to start: the engine, its whole environment, and the cgroup that it is to enter first.
+
+    With a sandbox that restores, the engine's program does not count."""
 
     launch: Launch
     env: Mapping[str, str]
     cgroup: Path | None
+    sandbox: Sandbox | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,7 +59,7 @@ class Guardian:
         os.set_blocking(self._output, False)
         try:
             self._process = subprocess.Popen(
-                [sys.executable, "-I", "-S", str(_SCRIPT)],
+                [sys.executable, "-I", "-S", str(_SCRIPT), str(_FOLDER)],
                 stdin=theirs.fileno(),
                 stdout=write_end,
                 stderr=write_end,
@@ -96,6 +102,7 @@ class Guardian:
                 "env": dict(order.env),
                 "cwd": None if order.launch.cwd is None else str(order.launch.cwd),
                 "cgroup": None if order.cgroup is None else str(order.cgroup),
+                "sandbox": None if order.sandbox is None else order.sandbox.as_plan(),
             }
         )
         with contextlib.suppress(BrokenPipeError, ConnectionResetError):  # then it is gone, which is reported

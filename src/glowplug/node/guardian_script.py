@@ -7,8 +7,10 @@ SIGKILL included, is the order to kill. Unlike a parent-death signal that also r
 depend on the thread that started the engine. The engine itself has the parent-death signal too, in case the guardian
 is killed.
 
-A file of its own that imports little and nothing of Glowplug: it starts in about 20 ms and stays as small as Python
-can be. It is single-threaded, so code between its fork and exec is safe.
+An engine in a sandbox is not our child but that of the sandbox's first process, which is (see sandbox_init.py).
+
+A file of its own that imports little and nothing of Glowplug but what is in the folder given as its argument: it starts
+in about 20 ms and stays as small as Python can be. It is single-threaded, so code between its fork and exec is safe.
 """
 
 import ctypes
@@ -16,8 +18,13 @@ import marshal
 import os
 import select
 import signal
+import sys
 import time
 from typing import Any, NoReturn
+
+sys.path.insert(0, sys.argv[1])
+import sandbox_init
+import seccomp
 
 PR_SET_PDEATHSIG = 1
 PR_SET_NAME = 15
@@ -51,7 +58,9 @@ class Guard:
 
     def __init__(self, cgroup: str | None) -> None:
         self._cgroup = cgroup
-        self._engine = 0
+        self._child = 0
+        self._report = -1
+        self._told = False
         self._woken, waker = os.pipe2(os.O_CLOEXEC | os.O_NONBLOCK)
         # The handler exists so that the signal is delivered; what counts is the byte in the pipe.
         signal.signal(signal.SIGCHLD, _take_note)
@@ -63,10 +72,10 @@ class Guard:
     def start(self, order: dict[str, Any]) -> bool:
         """Start the engine and report it; whether it runs."""
         failure, told = os.pipe2(os.O_CLOEXEC)
-        guardian = os.getpid()
-        self._engine = os.fork()
-        if self._engine == 0:
-            _become_engine(order, guardian, told)
+        if order["sandbox"] is None:
+            self._fork_engine(order, told)
+        else:
+            self._fork_sandbox(order, told)
         os.close(told)
         # The engine's end of the pipe closes with its exec, so no error to read means that the program runs.
         report = b""
@@ -78,11 +87,50 @@ class Guard:
         os.dup2(null, 1)
         os.dup2(null, 2)
         attached, _, error = report.partition(b"\n")
-        if error:
-            _say(f"failed {error.decode(errors='replace')}")
-        else:
-            _say(f"started {self._engine} {attached.decode()}")
-        return not error
+        main = self._child if order["sandbox"] is None else self._main_in_sandbox()
+        if error or not main:
+            _say(f"failed {error.decode(errors='replace') or '0 it ended at once'}")
+            return False
+        _say(f"started {main} {attached.decode()}")
+        return True
+
+    def _fork_engine(self, order: dict[str, Any], told: int) -> None:
+        guardian = os.getpid()
+        self._child = os.fork()
+        if self._child == 0:
+            _die_with(guardian)
+            os.write(told, b"1\n" if _attach(order["cgroup"]) else b"0\n")
+            _become_engine(order, told)
+
+    def _fork_sandbox(self, order: dict[str, Any], told: int) -> None:
+        try:
+            sandbox_init.unshare_pids()
+        except OSError as error:
+            os.write(told, f"0\n{error.errno} {error.strerror}".encode())
+            return
+        self._report, report = os.pipe2(os.O_CLOEXEC)
+        alive, ours = os.pipe2(os.O_CLOEXEC)
+        self._child = os.fork()
+        if self._child == 0:
+            os.close(ours)
+            signal.set_wakeup_fd(-1)
+            signal.signal(signal.SIGCHLD, signal.SIG_DFL)
+            os.write(told, b"1\n" if _attach(order["cgroup"]) else b"0\n")
+            sandbox_init.run(order["sandbox"], alive, told, report, lambda: _become_engine(order, told, sandboxed=True))
+        os.close(alive)
+        os.close(report)
+
+    def _main_in_sandbox(self) -> int:
+        """The engine as we see it; the first process of the sandbox tells its number in there. 0 if it has ended."""
+        if not self._child:
+            return 0
+        line = b""
+        while not line.endswith(b"\n"):
+            if not (part := os.read(self._report, 1)):
+                return 0
+            line += part
+        self._events.register(self._report, select.POLLIN)
+        return next((pid for pid in _descendants() if _innermost_pid(pid) == line.split()[1]), 0)
 
     def wait(self) -> bool:
         """Wait until the engine ends by itself (true) or the server wants it ended or is gone (false)."""
@@ -90,6 +138,11 @@ class Guard:
             ready = {descriptor for descriptor, _ in self._events.poll()}
             if LIFELINE in ready:
                 return False
+            if self._report in ready:
+                self._events.unregister(self._report)
+                if ended := os.read(self._report, 100):
+                    _say(f"ended {ended.decode().strip()}")
+                    self._told = True
             if self._collect():
                 return True
 
@@ -134,10 +187,11 @@ class Guard:
                 return engine_ended
             if pid == 0:
                 return engine_ended
-            if pid == self._engine:
+            if pid == self._child:
                 engine_ended = True
                 code = os.waitstatus_to_exitcode(status)
-                _say(f"ended exit {code}" if code >= 0 else f"ended signal {-code}")
+                if not self._told:
+                    _say(f"ended exit {code}" if code >= 0 else f"ended signal {-code}")
 
 
 def _take_note(_number: int, _frame: object) -> None:
@@ -161,19 +215,24 @@ def _read_exactly(size: int) -> bytes:
     return content
 
 
-def _become_engine(order: dict[str, Any], guardian: int, told: int) -> NoReturn:
+def _die_with(parent: int) -> None:
+    """Be killed when the parent is, also if it is gone already."""
+    _prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
+    if os.getppid() != parent:
+        os._exit(1)
+
+
+def _become_engine(order: dict[str, Any], told: int, *, sandboxed: bool = False) -> NoReturn:
     try:
         os.setsid()
-        _prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
-        if os.getppid() != guardian:
-            os._exit(1)
-        os.write(told, b"1\n" if _attach(order["cgroup"]) else b"0\n")
         os.dup2(os.open(os.devnull, os.O_RDONLY), 0)
         # Ignored signals stay ignored over exec, and Python ignores two of its own.
         for number in ("SIGINT", "SIGTERM", "SIGHUP", "SIGPIPE", "SIGXFSZ"):
             signal.signal(getattr(signal, number), signal.SIG_DFL)
         if order["cwd"] is not None:
             os.chdir(order["cwd"])
+        if sandboxed:
+            seccomp.hide_io_uring()
         os.execvpe(order["argv"][0], order["argv"], order["env"])  # noqa: S606
     except OSError as error:
         name = f" {error.filename}" if error.filename else ""
@@ -208,6 +267,15 @@ def _descendants() -> list[int]:
     for pid in found:
         found.extend(children.get(pid, []))
     return found
+
+
+def _innermost_pid(pid: int) -> bytes:
+    """The number of a process in its own PID namespace."""
+    try:
+        with open(f"/proc/{pid}/status", "rb") as file:  # noqa: PTH123
+            return next((line.split()[-1] for line in file if line.startswith(b"NSpid:")), b"")
+    except OSError:
+        return b""
 
 
 def _has_children() -> bool:

@@ -12,6 +12,8 @@ from urllib.parse import quote
 
 import aiohttp
 
+from glowplug.checkpoint.sandbox import Sandbox
+from glowplug.checkpoint.sandbox_addresses import socket_for
 from glowplug.engines.base import Call, Launch
 from glowplug.node import pagecache
 from glowplug.node.ports import NoPort, PortPool, taken
@@ -32,9 +34,9 @@ class LocalHost:
         self._watches: dict[str, StartWatch] = {}
         self._session: aiohttp.ClientSession | None = None
 
-    async def spawn(self, replica_id: str, launch: Launch) -> GuardedTree:
+    async def spawn(self, replica_id: str, launch: Launch, sandbox: Sandbox | None = None) -> GuardedTree:
         """See `Host.spawn`."""
-        tree = await self._supervisor.spawn(replica_id, launch)
+        tree = await self._supervisor.spawn(replica_id, launch, sandbox)
         if (watch := self._watches.get(replica_id)) is not None:
             watch.watch(tree.root)
         return tree
@@ -72,12 +74,14 @@ class LocalHost:
         port = self._given.get(replica_id)
         return port is not None and taken(port)
 
-    async def call(self, port: int, call: Call, timeout: float) -> tuple[int, Any]:
+    async def call(self, address: str, call: Call, timeout: float) -> tuple[int, Any]:
         """See `Host.call`."""
         if self._session is None:
             # A connection of its own each time: one that was kept while the engine was frozen may be past its time.
-            self._session = aiohttp.ClientSession(connector=aiohttp.TCPConnector(force_close=True, limit=0))
-        url = f"http://127.0.0.1:{port}{call.path}"
+            self._session = aiohttp.ClientSession(
+                connector=aiohttp.TCPConnector(force_close=True, limit=0, socket_factory=socket_for)
+            )
+        url = f"{address}{call.path}"
         try:
             async with (
                 asyncio.timeout(timeout),

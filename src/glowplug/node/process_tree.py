@@ -10,6 +10,8 @@ from pathlib import Path
 
 from glowplug.checkpoint import cgroups, processes
 from glowplug.checkpoint.freezer import freezer_for
+from glowplug.checkpoint.sandbox_addresses import close_address, open_address
+from glowplug.engines.base import LOOPBACK
 from glowplug.node.exits import OomWatch
 from glowplug.node.guardian import Guardian, Order
 from glowplug.node.logs import LogRing
@@ -29,6 +31,8 @@ class GuardedTree:
     def __init__(self, guardian: Guardian, mark: str, ring: LogRing, oom: OomWatch) -> None:
         self.pid = 0
         self.cgroup: Path | None = None
+        self.ip = LOOPBACK
+        self.init: int | None = None
         self._guardian = guardian
         self._mark = mark
         self._ring = ring
@@ -48,6 +52,8 @@ class GuardedTree:
             raise
         self.pid = started.pid
         self.cgroup = order.cgroup if started.in_cgroup else None
+        if order.sandbox is not None:
+            self._find_sandbox()
 
     @property
     def root(self) -> int:
@@ -92,12 +98,19 @@ class GuardedTree:
             raise TierError(f"Processes {list(left)} of the engine do not end after SIGKILL; see the kernel log.")
         return self._exited.result()
 
+    def _find_sandbox(self) -> None:
+        stat = processes.read_stat(self.pid)
+        if stat is not None:  # else it has ended already, which is told elsewhere
+            self.init = stat.parent
+            self.ip = open_address(self.init)
+
     def _engine_exited(self, cause: ExitCause) -> None:
         self._exited.set_result(self._oom.ended(cause, self.cgroup))
 
     async def _clean_up(self, group: Path | None, on_gone: Callable[[], None]) -> list[int]:
         """Wait until the guardian is gone, then see to it that nothing is left; what is left all the same."""
         as_it_should = await self._guardian.gone()
+        close_address(self.ip)
         self._ring.flush()
         mark = None if as_it_should else self._mark
         groups = [] if group is None else [group]

@@ -51,7 +51,7 @@ async def prove(body: Body, host: Host) -> CanaryAnswer:
 
 
 async def _ask(body: Body, host: Host) -> tuple[int, object]:
-    return await host.call(body.port, body.engine.canary(body.model_name, body.model), _LONGEST_ANSWER)
+    return await host.call(body.address, body.engine.canary(body.model_name, body.model), _LONGEST_ANSWER)
 
 
 def _read(body: Body, status: int, answer: object) -> CanaryAnswer:

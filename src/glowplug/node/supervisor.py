@@ -8,6 +8,8 @@ from contextlib import suppress
 from pathlib import Path
 
 from glowplug.checkpoint import cgroups, processes
+from glowplug.checkpoint.sandbox import Sandbox
+from glowplug.checkpoint.sandbox_environment import environment_for_sandbox
 from glowplug.engines.base import Launch
 from glowplug.node.exits import OomWatch
 from glowplug.node.guardian import Guardian, Order
@@ -52,7 +54,7 @@ class Supervisor:
         for replica_id in await asyncio.to_thread(self._runs.sweep):
             log.warning("Ended the engine of %s that an earlier server left behind", replica_id)
 
-    async def spawn(self, replica_id: str, launch: Launch) -> GuardedTree:
+    async def spawn(self, replica_id: str, launch: Launch, sandbox: Sandbox | None = None) -> GuardedTree:
         """Start a process tree for a replica. Call it in the event loop's thread. Raises TierError."""
         mark = f"{self._lock.instance}-{uuid.uuid4().hex[:8]}"
         guardian = await self._take_spare()
@@ -64,7 +66,7 @@ class Supervisor:
         except OSError as error:
             # Without the record the engine is still guarded; only the sweep after two kills would miss it.
             log.warning("The start of %s could not be recorded: %s", replica_id, error)
-        order = Order(launch, {**_UNBUFFERED, **os.environ, **launch.env, MARK: mark}, group)
+        order = Order(launch, _environment(launch, sandbox, mark), group, sandbox)
         await tree.start(order, lambda: self._forget(mark))
         self._prepare_spare()
         return tree
@@ -131,6 +133,13 @@ class Supervisor:
         except OSError as error:
             # What stays names a guardian that has ended; the next sweep finds nothing there and clears it.
             log.warning("The end of an engine could not be recorded: %s", error)
+
+
+def _environment(launch: Launch, sandbox: Sandbox | None, mark: str) -> dict[str, str]:
+    if sandbox is None:
+        return {**_UNBUFFERED, **os.environ, **launch.env, MARK: mark}
+    # What is in there will be in an image on disk.
+    return {**_UNBUFFERED, **environment_for_sandbox(os.environ, launch.env), MARK: mark}
 
 
 async def _handed_over(starting: "asyncio.Task[Guardian]") -> Guardian:

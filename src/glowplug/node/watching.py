@@ -40,7 +40,7 @@ async def until_silent(body: Body, host: Host, sleep: Sleep) -> str:
     failures = 0
     while failures < ALIVE_FAILURES:
         await sleep(ALIVE_INTERVAL)
-        trouble = await ask(question, body.port, host, ALIVE_TIMEOUT)
+        trouble = await ask(question, body.address, host, ALIVE_TIMEOUT)
         failures = 0 if trouble is None else failures + 1
     return "The engine stopped answering."
 

@@ -12,8 +12,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, ClassVar, Protocol
 
+from glowplug.checkpoint.sandbox import Sandbox
 from glowplug.config.models import ModelConfig
-from glowplug.engines.base import Call, CanaryAnswer, Engine, Launch
+from glowplug.engines.base import LOOPBACK, Call, CanaryAnswer, Engine, Launch
 from glowplug.scheduler.values import Tier
 
 
@@ -47,10 +48,19 @@ class ExitCause:
 
 
 class ProcessTree(Protocol):
-    """An engine's main process and everything it started."""
+    """An engine's main process and everything it started.
+
+    Attributes:
+        pid: of the main process.
+        cgroup: that holds all of it, if there is one.
+        ip: address at which its ports are reached, through `checkpoint.sandbox_addresses.socket_for`.
+        init: the first process of its sandbox, as this machine numbers it; None if it runs in none.
+    """
 
     pid: int
     cgroup: Path | None
+    ip: str
+    init: int | None
 
     @property
     def exited(self) -> "asyncio.Future[ExitCause]":
@@ -73,16 +83,19 @@ class ProcessTree(Protocol):
 class Host(Protocol):
     """What a tier may ask of the machine."""
 
-    async def spawn(self, replica_id: str, launch: Launch) -> ProcessTree:
-        """Start a process tree of its own for a replica. Raises TierError."""
+    async def spawn(self, replica_id: str, launch: Launch, sandbox: Sandbox | None = None) -> ProcessTree:
+        """Start a process tree of its own for a replica, or have it restored. Raises TierError."""
         ...
 
     async def free_port(self, replica_id: str) -> int:
         """A port on 127.0.0.1 that no other replica has. Raises TierError."""
         ...
 
-    async def call(self, port: int, call: Call, timeout: float) -> tuple[int, Any]:
-        """Ask an engine; status and parsed JSON (or text). Raises OSError or TimeoutError if there is no answer."""
+    async def call(self, address: str, call: Call, timeout: float) -> tuple[int, Any]:
+        """Ask an engine at its base URL; status and parsed JSON (or text).
+
+        Raises OSError or TimeoutError if there is no answer.
+        """
         ...
 
     async def run(self, argv: Sequence[str], timeout: float) -> tuple[int, str]:
@@ -134,7 +147,7 @@ class Body:
     @property
     def address(self) -> str:
         """Base URL of the engine."""
-        return f"http://127.0.0.1:{self.port}"
+        return f"http://{LOOPBACK if self.tree is None else self.tree.ip}:{self.port}"
 
 
 class TierTransition(Protocol):

@@ -92,7 +92,7 @@ async def _healthy(body: Body, host: Host) -> None:
     pause = _FIRST_PAUSE
     while True:
         try:
-            status, _ = await host.call(body.port, call, _ANSWER_TIMEOUT)
+            status, _ = await host.call(body.address, call, _ANSWER_TIMEOUT)
         except (OSError, TimeoutError):
             status = 0
         if status == HTTPStatus.OK:
@@ -104,7 +104,7 @@ async def _healthy(body: Body, host: Host) -> None:
 async def _warm_up(body: Body, host: Host) -> None:
     for call in body.engine.warmup(body.model_name, body.model):
         try:
-            status, answer = await host.call(body.port, call, _WARMUP_TIMEOUT)
+            status, answer = await host.call(body.address, call, _WARMUP_TIMEOUT)
         except (OSError, TimeoutError) as error:
             raise TierError(f"The engine did not answer a warm-up request: {error or 'no answer in time'}.") from error
         if status != HTTPStatus.OK:

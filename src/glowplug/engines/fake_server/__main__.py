@@ -35,7 +35,7 @@ def main(settings: str) -> None:
     signal.signal(signal.SIGCONT, lambda _signal, _frame: api.continued())
     _allow_many_connections()
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-        runner.run(_serve(api, behaviour.port))
+        runner.run(_serve(api, behaviour.host, behaviour.port))
 
 
 def _spend(phase: str, seconds: float, behaviour: Behaviour) -> None:
@@ -46,11 +46,11 @@ def _spend(phase: str, seconds: float, behaviour: Behaviour) -> None:
     print(f"fake engine: phase {phase} took {seconds:.3f} s", flush=True)
 
 
-async def _serve(api: Api, port: int) -> None:
+async def _serve(api: Api, host: str, port: int) -> None:
     loop = asyncio.get_running_loop()
-    server = await loop.create_server(lambda: Connection(api.handle), "127.0.0.1", port, backlog=_BACKLOG)
+    server = await loop.create_server(lambda: Connection(api.handle), host, port, backlog=_BACKLOG)
     port = server.sockets[0].getsockname()[1]
-    print(f"fake engine: listening on http://127.0.0.1:{port}", flush=True)
+    print(f"fake engine: listening on http://{host}:{port}", flush=True)
     await server.serve_forever()
 
 

@@ -12,6 +12,7 @@ class Behaviour:
 
     name: str = "fake"
     port: int = 0
+    host: str = "127.0.0.1"
     phases: list[dict[str, Any]] = field(default_factory=lambda: list[dict[str, Any]]())
     crash_at: str | None = None
     crash_how: str = "exit:1"
