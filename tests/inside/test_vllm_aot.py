@@ -1,4 +1,4 @@
-"""The shim that lets vLLM load its compiled model, in a Python of its own, among packages that look like the real ones."""
+"""The shim that lets vLLM load its compiled model, in a Python of its own among packages that look like real ones."""
 
 import json
 import subprocess
