@@ -3,7 +3,7 @@
 import pytest
 
 from glowplug.coldstart.reading import read_starts
-from glowplug.coldstart.secrets import without_secrets
+from glowplug.coldstart.secrets import holds_token, without_secrets
 from glowplug.coldstart.values import to_json
 from glowplug.engines.logs import GRAMMARS
 
@@ -55,3 +55,8 @@ def test_a_report_on_a_log_with_keys_holds_none_of_them():
     assert "ValueError" in (start.reason or "")
     assert "'model': 'm'" in start.facts["arguments"]
     assert "TOPSECRET" not in document
+
+
+def test_only_tokens_that_say_what_they_are_count_as_tokens() -> None:
+    assert holds_token("use hf_abcdefgh12345 for it")
+    assert not holds_token("token: a-word-of-mine")

@@ -20,5 +20,10 @@ def without_secrets(text: str) -> str:
     return _KNOWN.sub("***", text)
 
 
+def holds_token(text: str) -> bool:
+    """Whether there is a token in the text that says itself what it is."""
+    return _KNOWN.search(text) is not None
+
+
 def _hidden(match: re.Match[str]) -> str:
     return match.group() if match["value"].lower() in _NOTHING else f"{match['name']}***"
