@@ -100,7 +100,7 @@ class Engine(Protocol):
     def caches(self, model: ModelConfig, folder: Path) -> Mapping[str, str]:
         """Environment that keeps what the engine compiles while it starts below `folder`; empty if it compiles nothing.
 
-        Without what the user has set already. Downloaded weights are no such cache.
+        Without what the user has set already. Downloaded weights are no such cache. Raises EngineError.
         """
         ...
 

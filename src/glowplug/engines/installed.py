@@ -4,7 +4,7 @@ import importlib.metadata
 import os
 import shutil
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from glowplug.config.models import ModelConfig
@@ -41,11 +41,15 @@ def find(program: str, server: str, model: ModelConfig, install: str) -> Path:
 
 def version_of(program: Path, package: str) -> str | None:
     """The version of the Python package that brought `program`, by the metadata beside it; None if there is none."""
-    home = program.resolve().parent.parent
-    folders = [str(path) for path in home.glob("lib/python3*/*-packages")]
+    folders = [str(path) for path in package_folders(program)]
     for found in importlib.metadata.distributions(name=package, path=folders):
         return found.version
     return None
+
+
+def package_folders(program: Path) -> Sequence[Path]:
+    """The folders of Python packages that belong to `program`."""
+    return sorted(program.resolve().parent.parent.glob("lib/python3*/*-packages"))
 
 
 def environment(program: Path, model: ModelConfig) -> Mapping[str, str]:

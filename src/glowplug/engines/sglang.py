@@ -8,7 +8,7 @@ from typing import Any, ClassVar
 from pydantic import BaseModel, ConfigDict, Field
 
 from glowplug.config.models import ModelConfig
-from glowplug.engines import compile_caches, hugging_face
+from glowplug.engines import bytecode, compile_caches, hugging_face
 from glowplug.engines.accelerators import DUMPED_GPU, FROZEN_GPU, has_gpu, installed_ram
 from glowplug.engines.arguments import OURS, argparse_line, given, refuse
 from glowplug.engines.base import LOOPBACK, Call, CanaryAnswer, EngineError, Launch
@@ -102,7 +102,8 @@ class Sglang:
 
     def caches(self, model: ModelConfig, folder: Path) -> Mapping[str, str]:
         """SGLang's own, PyTorch's and those of kernel libraries."""
-        return compile_caches.below(folder, _CACHES, model.env)
+        compiled_python = bytecode.below(folder, _program(model), "sglang", model.env)
+        return {**compile_caches.below(folder, _CACHES, model.env), **compiled_python}
 
     def health(self, model: ModelConfig) -> Call:
         """503 until SGLang has answered a request of its own; /health would generate a token and take a second."""

@@ -10,7 +10,7 @@ from typing import Any, ClassVar
 from pydantic import BaseModel, ConfigDict, Field
 
 from glowplug.config.models import ModelConfig
-from glowplug.engines import compile_caches, hugging_face
+from glowplug.engines import bytecode, compile_caches, hugging_face
 from glowplug.engines.accelerators import DUMPED_GPU, FROZEN_GPU, has_gpu
 from glowplug.engines.arguments import OURS, command_line, given, refuse
 from glowplug.engines.base import LOOPBACK, Call, CanaryAnswer, EngineError, Launch
@@ -96,7 +96,8 @@ class Transformers:
 
     def caches(self, model: ModelConfig, folder: Path) -> Mapping[str, str]:
         """PyTorch's; used with `compile: true`."""
-        return compile_caches.below(folder, compile_caches.TORCH, model.env)
+        compiled_python = bytecode.below(folder, _program(model), "transformers", model.env)
+        return {**compile_caches.below(folder, compile_caches.TORCH, model.env), **compiled_python}
 
     def health(self, model: ModelConfig) -> Call:
         """Answered once a pinned model is loaded; without one, the canary loads it."""
