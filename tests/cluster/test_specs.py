@@ -45,14 +45,21 @@ def test_every_name_leads_to_its_model():
 
 
 def test_only_what_changes_the_engine_itself_needs_a_new_start():
-    before = config({name: {"engine": "fake"} for name in ("same", "limits", "options", "env", "gone")})
+    before = config({name: {"engine": "fake"} for name in ("same", "limits", "options", "env", "network", "gone")})
     after = config(
         {
             "same": {"engine": "fake"},
-            "limits": {"engine": "fake", "pin": True, "keep_alive": {"running": 1}, "aliases": ["x"]},
+            "limits": {
+                "engine": "fake",
+                "pin": True,
+                "keep_alive": {"running": 1},
+                "aliases": ["x"],
+                "snapshot": "off",
+            },
             "options": {"engine": "fake", "options": {"tokens": 2}},
             "env": {"engine": "fake", "env": {"A": "1"}},
+            "network": {"engine": "fake", "network": True},
             "new": {"engine": "fake"},
         }
     )
-    assert relaunched(before, after) == {"options", "env"}
+    assert relaunched(before, after) == {"options", "env", "network"}

@@ -82,6 +82,28 @@ def test_keep_alive_names_only_tiers_that_the_model_may_use(complaints):
     ]
 
 
+def test_a_snapshot_that_is_asked_for_or_refused_must_agree_with_the_tiers(complaints):
+    text = (
+        "defaults: {snapshot: always, tiers: [running, cold]}\n"
+        "models:\n"
+        "  a: {engine: vllm, snapshot: always}\n"
+        "  b: {engine: vllm, snapshot: off, tiers: [running, snapshot, cold]}\n"
+        "  c: {engine: vllm, snapshot: always, tiers: [running, snapshot, cold]}\n"
+        "  d: {engine: vllm, snapshot: always, tiers: auto}\n"
+        "  e: {engine: vllm, snapshot: auto}\n"
+        "  f: {engine: vllm}\n"
+    )
+    assert complaints(text) == [
+        "3:31: snapshot is always, but snapshot is not among the tiers here; add it there or remove the line",
+        "4:31: snapshot is off, but snapshot is among the tiers here; remove one of them",
+    ]
+
+
+def test_a_model_may_decline_the_snapshots_that_the_defaults_allow(load_text):
+    text = "defaults: {tiers: [running, snapshot, cold]}\nmodels: {m: {engine: vllm, snapshot: off}}"
+    assert load_text(text).models["m"].snapshot == "off"
+
+
 def test_defaults_may_name_more_tiers_than_one_model_uses(load_text):
     load_text("defaults: {keep_alive: {parked: 1h}}\nmodels: {m: {engine: vllm, tiers: [running, cold]}}")
 

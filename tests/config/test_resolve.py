@@ -7,6 +7,7 @@ from glowplug.config.resolve import (
     keep_alive_of,
     min_active_of,
     replicas_of,
+    snapshot_of,
     start_timeout_of,
     tiers_of,
 )
@@ -87,3 +88,10 @@ def test_auto_in_a_model_takes_no_notice_of_the_defaults():
     )
     assert keep_alive_of(*settled)[Tier.RUNNING] == 300
     assert tiers_of(*settled) is None
+
+
+def test_snapshots_are_as_the_model_says_else_as_the_defaults_say_else_where_they_are_worth_it():
+    assert snapshot_of(*settle({})) == "auto"
+    assert snapshot_of(*settle({}, {"snapshot": "off"})) == "off"
+    assert snapshot_of(*settle({"snapshot": "always"}, {"snapshot": "off"})) == "always"
+    assert snapshot_of(*settle({"snapshot": "auto"}, {"snapshot": "off"})) == "auto"

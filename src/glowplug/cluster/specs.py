@@ -51,7 +51,17 @@ def aliases(config: Config) -> Mapping[str, str]:
     return {name: model for model, c in config.models.items() for name in (model, *c.aliases)}
 
 
-_LIMITS = {"aliases", "keep_alive", "tiers", "replicas", "min_active", "start_timeout", "pin", "keep_page_cache"}
+_LIMITS = {
+    "aliases",
+    "keep_alive",
+    "tiers",
+    "replicas",
+    "min_active",
+    "start_timeout",
+    "pin",
+    "keep_page_cache",
+    "snapshot",
+}
 
 
 def relaunched(before: Config, after: Config) -> frozenset[str]:

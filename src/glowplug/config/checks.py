@@ -27,6 +27,7 @@ def check(document: Document, engines: Mapping[str, type[BaseModel]]) -> None:
         _check_engine(document, place, model, engines)
         _check_aliases(document, place, model.get("aliases"), taken)
         _check_tiers(document, place, model, model.get("tiers", defaults.get("tiers")))
+        _check_snapshot(document, place, model, model.get("tiers", defaults.get("tiers")))
         _check_replicas(document, place, _mapping(model.get("replicas")), _mapping(defaults.get("replicas")))
 
 
@@ -85,6 +86,20 @@ def _check_tiers(document: Document, place: Place, section: dict[str, Plain], ti
             document.complain(
                 position, f'keep_alive names "{tier}", which is not among the tiers here ({listed}); remove it'
             )
+
+
+def _check_snapshot(document: Document, place: Place, model: dict[str, Plain], tiers: Plain) -> None:
+    """Check what the model itself says of its snapshot against the `tiers` that hold for it."""
+    if not isinstance(tiers, list) or "snapshot" not in model:
+        return
+    listed, use = Tier.SNAPSHOT in tiers, model["snapshot"]
+    if use == "always" and not listed:
+        complaint = "snapshot is always, but snapshot is not among the tiers here; add it there or remove the line"
+    elif use == "off" and listed and "tiers" in model:
+        complaint = "snapshot is off, but snapshot is among the tiers here; remove one of them"
+    else:
+        return
+    document.complain(document.value_at((*place, "snapshot")), complaint)
 
 
 def _check_replicas(document: Document, place: Place, given: dict[str, Plain], defaults: dict[str, Plain]) -> None:

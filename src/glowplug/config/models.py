@@ -66,6 +66,14 @@ class NodeConfig(Section):
         description="GPU memory that replicas may hold; auto: not limited, because nothing measures it yet.",
     )
     disk: Size = Field(default=100 * 1024**3, description="Disk that snapshots and caches may hold.")
+    snapshot_memory: Auto | Size = Field(
+        default="auto",
+        description="Host RAM that snapshots may be kept in, ready to be restored; auto: 20 % of what is there.",
+    )
+    huge_pages: bool = Field(
+        default=False,
+        description="Switch the host's transparent huge pages to always while a snapshot is restored.",
+    )
     engine_ports: Annotated[tuple[int, int], Field(description="First and last port given to engines.")] = (
         20000,
         29999,
@@ -110,6 +118,7 @@ class WarmupRequest(Section):
 
 
 KeepAlive = Auto | dict[Tier, Duration]
+SnapshotUse = Literal["auto", "always", "off"]
 Tiers = Auto | Annotated[tuple[Tier, ...], Field(min_length=1)]
 
 
@@ -125,6 +134,10 @@ class Defaults(Section):
         default=10.0, description="How long a woken replica is safe from being evicted for another."
     )
     start_timeout: Duration = Field(default=600.0, description="How long an engine may take to start.")
+    snapshot: SnapshotUse = Field(
+        default="auto",
+        description="Whether a snapshot is made after a start; auto: where restoring it is clearly faster.",
+    )
 
 
 class ModelConfig(Section):
@@ -141,6 +154,11 @@ class ModelConfig(Section):
     replicas: ModelReplicas | None = Field(default=None, description="As in defaults.")
     min_active: Duration | None = Field(default=None, description="As in defaults.")
     start_timeout: Duration | None = Field(default=None, description="As in defaults.")
+    snapshot: SnapshotUse | None = Field(default=None, description="As in defaults.")
+    network: bool = Field(
+        default=False,
+        description="Let an engine that may be snapshotted, and so runs in a network of its own, reach other machines.",
+    )
     pin: bool = Field(
         default=False, description="Always keep a replica running: woken at start, never rested or evicted."
     )

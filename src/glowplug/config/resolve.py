@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 
-from glowplug.config.models import Config, ModelConfig, ReplicasConfig
+from glowplug.config.models import Config, ModelConfig, ReplicasConfig, SnapshotUse
 from glowplug.scheduler.values import FOREVER, Tier
 
 # Chosen so that a pause in a conversation costs nothing (5 minutes), a lunch break costs a thaw (1 hour), and what
@@ -56,3 +56,8 @@ def min_active_of(config: Config, model: ModelConfig) -> float:
 def start_timeout_of(config: Config, model: ModelConfig) -> float:
     """Seconds that the engine may take to start."""
     return config.defaults.start_timeout if model.start_timeout is None else model.start_timeout
+
+
+def snapshot_of(config: Config, model: ModelConfig) -> SnapshotUse:
+    """Whether snapshots of the model are made: `always`, `off`, or `auto` (where they are worth it)."""
+    return config.defaults.snapshot if model.snapshot is None else model.snapshot
