@@ -91,6 +91,12 @@ def run(plan: dict[str, Any], guardian: int, told: int, report: int, start_engin
     os._exit(0)
 
 
+def default_signals() -> None:
+    """What a guardian and Python ignore would stay ignored over an exec."""
+    for name in ("SIGINT", "SIGTERM", "SIGHUP", "SIGPIPE", "SIGXFSZ"):
+        signal.signal(getattr(signal, name), signal.SIG_DFL)
+
+
 def copy_tree(source: str, target: str) -> None:
     """Copy directories, files with their holes, symbolic links and FIFOs; owners and modes too. Raises OSError."""
     for entry in os.scandir(source):
@@ -179,6 +185,7 @@ def _restore(restore: dict[str, Any]) -> int:
     """Run CRIU, which hands its detached children to us as the first process; the engine's id."""
     criu = os.fork()
     if criu == 0:
+        default_signals()  # CRIU ends its own helpers by SIGTERM
         try:
             os.execv(restore["argv"][0], restore["argv"])  # noqa: S606
         except OSError as error:

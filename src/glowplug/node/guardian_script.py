@@ -226,9 +226,7 @@ def _become_engine(order: dict[str, Any], told: int, *, sandboxed: bool = False)
     try:
         os.setsid()
         os.dup2(os.open(os.devnull, os.O_RDONLY), 0)
-        # Ignored signals stay ignored over exec, and Python ignores two of its own.
-        for number in ("SIGINT", "SIGTERM", "SIGHUP", "SIGPIPE", "SIGXFSZ"):
-            signal.signal(getattr(signal, number), signal.SIG_DFL)
+        sandbox_init.default_signals()
         if order["cwd"] is not None:
             os.chdir(order["cwd"])
         if sandboxed:
