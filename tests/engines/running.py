@@ -112,8 +112,8 @@ class Running:
     def thaw(self) -> None:
         os.kill(self.process.pid, signal.SIGCONT)
 
-    def wait_until_healthy(self) -> None:
-        deadline = time.monotonic() + PATIENCE
+    def wait_until_healthy(self, patience: float = PATIENCE) -> None:
+        deadline = time.monotonic() + patience
         health = self.engine.health(self.model)
         while time.monotonic() < deadline:
             try:

@@ -3,6 +3,7 @@ import sys
 
 import pytest
 
+from glowplug import inside
 from glowplug.config.models import ModelConfig
 from glowplug.engines.base import EngineError
 from glowplug.engines.installed import environment, find, version_of
@@ -62,6 +63,19 @@ def test_the_engine_finds_the_tools_installed_beside_it(monkeypatch, tmp_path):
     }
     own = ModelConfig(engine="vllm", env={"PATH": "/opt/bin"})
     assert environment(program, own)["PATH"] == f"{tmp_path}/bin{os.pathsep}/opt/bin"
+
+
+def test_shims_are_named_to_its_python_beside_what_is_on_its_path_already(monkeypatch, tmp_path):
+    def shown(**env: str) -> dict[str, str | None]:
+        result = environment(tmp_path / "bin" / "server", ModelConfig(engine="vllm", env=env), ("one", "two"))
+        return {name: result.get(name) for name in ("PYTHONPATH", "GLOWPLUG_SHIMS")}
+
+    monkeypatch.delenv("PYTHONPATH", raising=False)
+    assert shown() == {"PYTHONPATH": str(inside.FOLDER), "GLOWPLUG_SHIMS": "one,two"}
+    monkeypatch.setenv("PYTHONPATH", "/server")
+    assert shown()["PYTHONPATH"] == f"{inside.FOLDER}:/server"
+    assert shown(PYTHONPATH="/mine")["PYTHONPATH"] == f"{inside.FOLDER}:/mine"
+    assert shown(GLOWPLUG_SHIMS="") == {"PYTHONPATH": None, "GLOWPLUG_SHIMS": ""}
 
 
 def test_the_version_is_that_of_the_package_beside_the_program(tmp_path):

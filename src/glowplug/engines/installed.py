@@ -7,6 +7,7 @@ import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+from glowplug import inside
 from glowplug.config.models import ModelConfig
 from glowplug.engines.base import EngineError
 
@@ -52,13 +53,20 @@ def package_folders(program: Path) -> Sequence[Path]:
     return sorted(program.resolve().parent.parent.glob("lib/python3*/*-packages"))
 
 
-def environment(program: Path, model: ModelConfig) -> Mapping[str, str]:
+def environment(program: Path, model: ModelConfig, shims: Sequence[str] = ()) -> Mapping[str, str]:
     """The model's `env`, with a PATH that begins at the program's folder.
 
     That is what activating its virtual environment does: engines compile kernels with tools (ninja) that are
     installed beside them, and find them by name.
+
+    `shims` are modules of `inside/glowplug_shims` for the program's Python processes; whoever sets the variable that
+    names them in the model's `env` has decided.
     """
-    return {**model.env, "PATH": os.pathsep.join([str(program.parent), _search_path(model)])}
+    env = {**model.env, "PATH": os.pathsep.join([str(program.parent), _search_path(model)])}
+    if not shims or inside.SHIMS in model.env:
+        return env
+    inherited = {"PYTHONPATH": path} if (path := os.environ.get("PYTHONPATH")) else {}
+    return inside.environment({**inherited, **env}, shims=shims)
 
 
 def _search_path(model: ModelConfig) -> str:

@@ -77,7 +77,7 @@ class Sglang:
             *(str(program), "serve", "--model-path", model.model or "", "--served-model-name", name),
             *("--host", host, "--port", str(port)),
         ]
-        return Launch(argv=[*argv, *argparse_line(model.args)], env=environment(program, model))
+        return Launch(argv=[*argv, *argparse_line(model.args)], env=environment(program, model, ("import_gc",)))
 
     def version(self, model: ModelConfig) -> str | None:
         """The version of the package."""

@@ -75,7 +75,7 @@ class Transformers:
         argv = [str(program), "serve", *pinned, "--host", host, "--port", str(port)]
         return Launch(
             argv=[*argv, *command_line({**unpinned, **model.args})],
-            env=environment(program, model),
+            env=environment(program, model, ("import_gc",)),
             cwd=None if folder is None else _links(names, folder.absolute()),
         )
 

@@ -39,6 +39,8 @@ _OURS: Mapping[str, str] = {
     "uds": "engines listen on 127.0.0.1",
 }
 
+_SHIMS = ("vllm_aot", "import_gc")
+
 _CACHES = {"VLLM_CACHE_ROOT": "vllm", **compile_caches.TORCH, **compile_caches.KERNELS}
 
 _FACTORS = {"k": 10**3, "m": 10**6, "g": 10**9, "t": 10**12, "K": 2**10, "M": 2**20, "G": 2**30, "T": 2**40}
@@ -73,7 +75,7 @@ class Vllm:
             *("--served-model-name", name, *model.aliases),
             *("--host", host, "--port", str(port)),
         ]
-        return Launch(argv=[*argv, *argparse_line(model.args)], env=environment(program, model))
+        return Launch(argv=[*argv, *argparse_line(model.args)], env=environment(program, model, _SHIMS))
 
     def version(self, model: ModelConfig) -> str | None:
         """The version of the package."""
