@@ -11,7 +11,7 @@ PHASES = (
     "provision", "image_pull", "process_start", "python_import", "config_tokenizer", "dist_init", "weights_download",
     "weights_load", "model_load", "dynamo", "inductor", "torch_compile", "profile_kv", "kernel_warmup",
     "graph_capture", "engine_init", "server_init", "warmup", "first_token", "restore_read", "restore_pages",
-    "cuda_restore", "thaw", "wake", "canary", "queue", "gap",
+    "cuda_restore", "thaw", "wake", "canary", "snapshot", "queue", "gap",
 )  # fmt: skip
 """Every name that a span's `phase` may have."""
 

@@ -49,6 +49,7 @@ class Guardian:
 
     Attributes:
         pid: of the guardian itself; every process of the engine descends from it.
+        output_pipe: the name by which /proc and CRIU know the pipe of the engine's output.
     """
 
     def __init__(self) -> None:
@@ -56,6 +57,7 @@ class Guardian:
         self._ours, theirs = socket.socketpair()
         self._ours.setblocking(False)
         self._output, write_end = os.pipe2(os.O_CLOEXEC)
+        self.output_pipe = f"pipe:[{os.fstat(self._output).st_ino}]"
         os.set_blocking(self._output, False)
         try:
             self._process = subprocess.Popen(

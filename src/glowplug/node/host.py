@@ -18,6 +18,7 @@ from glowplug.engines.base import Call, Launch
 from glowplug.node import pagecache
 from glowplug.node.ports import NoPort, PortPool, taken
 from glowplug.node.process_tree import GuardedTree
+from glowplug.node.snapshots import Snapshots
 from glowplug.node.start_watch import StartWatch
 from glowplug.node.supervisor import Supervisor
 from glowplug.tiers.base import TierError
@@ -33,6 +34,7 @@ class LocalHost:
         self._given: dict[str, int] = {}
         self._watches: dict[str, StartWatch] = {}
         self._session: aiohttp.ClientSession | None = None
+        self.snapshots: Snapshots | None = None
 
     async def spawn(self, replica_id: str, launch: Launch, sandbox: Sandbox | None = None) -> GuardedTree:
         """See `Host.spawn`."""
@@ -107,6 +109,13 @@ class LocalHost:
             raise
         assert process.returncode is not None
         return process.returncode, output.decode(errors="replace").strip()
+
+    @property
+    def images(self) -> Snapshots:
+        """See `Host.images`."""
+        if self.snapshots is None:
+            raise TierError("There are no snapshots on this machine.")
+        return self.snapshots
 
     async def drop_page_cache(self, files: Sequence[Path]) -> None:
         """See `Host.drop_page_cache`."""

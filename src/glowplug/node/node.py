@@ -1,19 +1,24 @@
 """One machine that runs replicas: the node's face to the layers above."""
 
 import asyncio
-from collections.abc import Callable, Mapping
+import logging
+from collections.abc import Callable, Coroutine, Mapping
 from pathlib import Path
+from typing import Any
 
+from glowplug.artifacts.errors import StoreError
 from glowplug.config.models import Config, ModelConfig
-from glowplug.config.resolve import start_timeout_of, tiers_of
+from glowplug.config.resolve import snapshot_of, start_timeout_of, tiers_of
 from glowplug.engines import registry
 from glowplug.engines.base import Engine
 from glowplug.node import memory
 from glowplug.node.host import LocalHost
+from glowplug.node.image_space import NoImageSpace
 from glowplug.node.landed import Landed
 from glowplug.node.logs import LogRing
 from glowplug.node.ports import PortPool
-from glowplug.node.replica import CALLED_OFF, Observers, Replica
+from glowplug.node.replica import CALLED_OFF, HowToStart, Observers, Replica
+from glowplug.node.snapshot_start import open_snapshots
 from glowplug.node.store import Store
 from glowplug.node.supervisor import Supervisor
 from glowplug.node.watching import Sleep
@@ -21,6 +26,9 @@ from glowplug.scheduler.values import Resources, Tier
 from glowplug.tiers.base import Body
 from glowplug.tiers.process import STOP_GRACE
 from glowplug.tiers.registry import TRANSITIONS
+from glowplug.tiers.snapshot import machine_closed
+
+log = logging.getLogger(__name__)
 
 
 class Node:
@@ -36,6 +44,8 @@ class Node:
         *,
         on_exit: Callable[[str, str], None],
         on_memory: Callable[[str, Resources], None] = lambda _replica_id, _held: None,
+        on_snapshot: Callable[[str, Resources | None, str], None] = lambda _model, _held, _reason: None,
+        on_images: Callable[[Resources], None] = lambda _held: None,
         engine_of: Callable[[str], Engine] = registry.get,
         sleep: Sleep = asyncio.sleep,
     ) -> None:
@@ -47,6 +57,9 @@ class Node:
             on_exit: called with a replica's id and a sentence when its engine, running or parked, ended by itself and
                 its remains are cleaned up. Not called for what `wake` and `rest` report.
             on_memory: called with a running replica's id and what it holds when that has changed.
+            on_snapshot: called with a model's name and what its snapshot holds, once for all its replicas; or with None
+                and why it has none (any more).
+            on_images: called with what process images hold in memory when that has changed, and after `release_images`.
             engine_of: the adapter of an engine's name; raises EngineError.
             sleep: waits between looks at running engines.
 
@@ -58,14 +71,16 @@ class Node:
         self._on_exit = on_exit
         self._observers = Observers(self._exited, on_memory)
         self._sleep = sleep
+        self._on_snapshot, self._on_images = on_snapshot, on_images
         self._replicas: dict[str, Replica] = {}
         self._bases: dict[str, Tier] = {}
         # Replicas whose wake was called off before its task ran, so that there was nothing to cancel.
         self._called_off: set[str] = set()
+        self._tasks: set[asyncio.Task[None]] = set()
         self._config = config
         self._engines = self._engines_of(config)
         self._find_bases()
-        state_dir = state_dir.expanduser()
+        self._state_dir = state_dir = state_dir.expanduser()
         self._supervisor = Supervisor(state_dir)
         self._host = LocalHost(self._supervisor, PortPool(*config.node.engine_ports), state_dir)
         self.store = Store(state_dir / "state.sqlite")
@@ -73,6 +88,8 @@ class Node:
     async def start(self) -> None:
         """End what an earlier server left behind, and get ready."""
         await self._supervisor.start()
+        if machine_closed() is None:
+            await self._open_snapshots()
 
     def update(self, config: Config) -> None:
         """Use another configuration for starts from now on. Raises EngineError."""
@@ -102,7 +119,7 @@ class Node:
     def tiers(self, model: str) -> tuple[Tier, ...]:
         """The tiers that the model may use here, warmest first, the base tier last."""
         wanted = tiers_of(self._config, self._config.models[model])
-        closed = self.closed_tiers(model)
+        closed = self._closed(model)
         between = [
             tier
             for tier in Tier
@@ -112,6 +129,20 @@ class Node:
         return (Tier.RUNNING, *between, self.base_tier(model))
 
     def closed_tiers(self, model: str) -> Mapping[Tier, str]:
+        """The tiers that the model cannot use here, and why; for display also a snapshot that is not worth it."""
+        closed = self._closed(model)
+        if self._host.snapshots is not None and (reason := self._host.snapshots.declined(model)):
+            return {Tier.SNAPSHOT: reason, **closed}
+        return closed
+
+    def release_images(self, shortfall: Resources) -> None:
+        """Free memory of process images that nobody uses; `on_images` is called in any case."""
+        if self._host.snapshots is None:
+            self._on_images(Resources())
+        else:
+            self._run(self._host.snapshots.release(shortfall.ram))
+
+    def _closed(self, model: str) -> Mapping[Tier, str]:
         """The tiers that the model cannot use here, and why. One that does not exist yet is named only if asked for."""
         config = self._config.models[model]
         closed: dict[Tier, str] = {
@@ -122,6 +153,8 @@ class Node:
         for tier, transition in TRANSITIONS.items():
             if reason := transition.closed(config, self._engines[model]):
                 closed[tier] = reason
+        if snapshot_of(self._config, config) == "off":
+            closed[Tier.SNAPSHOT] = "it is switched off (snapshot: off)"
         return closed
 
     async def wake(self, replica_id: str, model: str, source: Tier) -> Landed:
@@ -144,6 +177,8 @@ class Node:
             self._called_off.discard(replica_id)
         self._remember(model, source, target, landed)
         self._forget_if_removed(replica_id, model)
+        if source is Tier.SNAPSHOT and self._host.snapshots is not None:
+            await self._host.snapshots.remove(model)
         return landed
 
     async def check(self, replica_id: str) -> bool:
@@ -172,6 +207,8 @@ class Node:
     async def close(self) -> None:
         """End every process and close every file. Raises TierError if a process does not end."""
         await asyncio.gather(*(replica.close() for replica in self._replicas.values()))
+        if self._host.snapshots is not None:
+            await self._host.snapshots.close()
         try:
             await self._supervisor.close(STOP_GRACE)
         finally:
@@ -188,7 +225,7 @@ class Node:
             return Landed(self._bases[model], 0.0, CALLED_OFF, measured=Resources())
         replica = self._replica(replica_id, model)
         if not source.has_process:
-            replica.configure(*self._how_to_start(model))
+            replica.configure(self._how_to_start(model))
         return await replica.wake(source)
 
     async def _rest(self, replica_id: str, model: str, source: Tier, target: Tier) -> Landed:
@@ -221,13 +258,35 @@ class Node:
 
     def _replica(self, replica_id: str, model: str) -> Replica:
         if replica_id not in self._replicas:
-            body = Body(replica_id, model, *self._how_to_start(model))
+            how = self._how_to_start(model)
+            body = Body(replica_id, model, how.model, how.engine, how.start_timeout, how.sandboxed)
             self._replicas[replica_id] = Replica(body, self._bases[model], self._host, self._observers, self._sleep)
         return self._replicas[replica_id]
 
-    def _how_to_start(self, model: str) -> tuple[ModelConfig, Engine, float]:
+    def _how_to_start(self, model: str) -> HowToStart:
         config = self._config.models[model]
-        return config, self._engines[model], start_timeout_of(self._config, config)
+        return HowToStart(
+            config,
+            self._engines[model],
+            start_timeout_of(self._config, config),
+            sandboxed=self._host.snapshots is not None and Tier.SNAPSHOT in self.tiers(model),
+            always_dump=snapshot_of(self._config, config) == "always",
+        )
+
+    async def _open_snapshots(self) -> None:
+        """Get ready to dump and restore. If that fails, engines run without."""
+        try:
+            self._host.snapshots = await open_snapshots(
+                self._config.node, self._state_dir, self.store.costs(), self._on_snapshot, self._on_images
+            )
+            await self._host.snapshots.start(self._config.models)
+        except (NoImageSpace, StoreError) as error:
+            log.warning("There are no snapshots: %s", error)
+
+    def _run(self, work: Coroutine[Any, Any, None]) -> None:
+        task = asyncio.create_task(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
 
     def _remember(self, model: str, source: Tier, target: Tier, landed: Landed) -> None:
         self.store.transition(

@@ -33,6 +33,7 @@ class GuardedTree:
         self.cgroup: Path | None = None
         self.ip = LOOPBACK
         self.init: int | None = None
+        self.output_pipe = guardian.output_pipe
         self._guardian = guardian
         self._mark = mark
         self._ring = ring

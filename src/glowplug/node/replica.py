@@ -20,6 +20,7 @@ from glowplug.tiers.base import Body, ProcessTree, TierError
 from glowplug.tiers.exit_report import exit_report
 from glowplug.tiers.process import stop
 from glowplug.tiers.registry import TRANSITIONS
+from glowplug.tiers.sandboxed import sandboxed_launch
 from glowplug.tiers.watch import while_alive
 
 log = logging.getLogger(__name__)
@@ -45,6 +46,20 @@ class Observers:
 
 
 @dataclass(frozen=True, slots=True)
+class HowToStart:
+    """What a start goes by.
+
+    `sandboxed` starts the engine so that it can be dumped; `always_dump` dumps it even if that is not worth it.
+    """
+
+    model: ModelConfig
+    engine: Engine
+    start_timeout: float
+    sandboxed: bool = False
+    always_dump: bool = False
+
+
+@dataclass(frozen=True, slots=True)
 class _Failure:
     error: str
     intact: bool = False
@@ -65,6 +80,7 @@ class Replica:
         self._work: asyncio.Task[None] | None = None
         self._watch: asyncio.Task[None] | None = None
         self._ending = False
+        self._always_dump = False
         self._trouble: asyncio.Future[str] | None = None
 
     @property
@@ -72,9 +88,11 @@ class Replica:
         """Whether it has no process, and none is on its way."""
         return self._work is None and self.body.tree is None
 
-    def configure(self, model: ModelConfig, engine: Engine, start_timeout: float) -> None:
+    def configure(self, how: HowToStart) -> None:
         """What the next start is to go by."""
-        self.body.model, self.body.engine, self.body.start_timeout = model, engine, start_timeout
+        self.body.model, self.body.engine = how.model, how.engine
+        self.body.start_timeout, self.body.sandboxed = how.start_timeout, how.sandboxed
+        self._always_dump = how.always_dump
 
     async def wake(self, source: Tier) -> Landed:
         """Bring it from `source` to running and prove that it answers."""
@@ -82,7 +100,8 @@ class Replica:
         self._weights_cached = None
         limit = RETURN_TIMEOUT if source.has_process else self.body.start_timeout
         began = time.monotonic()
-        with nullcontext() if source.has_process else self._host.watching(self.body.replica_id, began) as watch:
+        started = not source.has_process and source is not Tier.SNAPSHOT
+        with self._host.watching(self.body.replica_id, began) if started else nullcontext() as watch:
             try:
                 failure = await self._carry_out(lambda: self._wake(source), f"was not ready within {limit:g} s", limit)
                 landed = await self._land(source, Tier.RUNNING, failure)
@@ -189,6 +208,9 @@ class Replica:
         return landed
 
     async def _wake(self, source: Tier) -> None:
+        if source is Tier.SNAPSHOT:
+            await self._restore()
+            return
         if not source.has_process:
             await self._start(source)
             return
@@ -197,7 +219,23 @@ class Replica:
         with self.body.phase("canary"):
             await while_alive(tree, prove_same(self.body, self._host))
 
+    async def _restore(self) -> None:
+        began = time.monotonic()
+        await stop(self.body, 0)
+        await TRANSITIONS[Tier.SNAPSHOT].wake(self.body, self._host)
+        try:
+            with self.body.phase("canary"):
+                await while_alive(self._tree(), prove_same(self.body, self._host))
+        except TierError as error:
+            await self._host.images.quarantine(self.body.model_name, str(error))
+            raise
+        # What it holds is as much as before it was dumped; to measure it now would take a part of the time saved.
+        self._held = None
+        if self.body.image_at is not None:
+            self._host.images.restored(self.body.model_name, self.body.image_at, time.monotonic() - began)
+
     async def _start(self, source: Tier) -> None:
+        began = time.monotonic()
         await stop(self.body, 0)  # nothing should be there; were something, two engines would share the memory of one
         looking = asyncio.create_task(asyncio.to_thread(_weights_cached, self.body))
         for last_try in (False, True):
@@ -212,6 +250,16 @@ class Replica:
                 self.body.phases.clear()
         self._held = await measure(self._tree(), self.body.model.gpu_memory)
         self._weights_cached = await looking
+        if self.body.sandboxed:
+            await self._dump(time.monotonic() - began)
+
+    async def _dump(self, seconds: float) -> None:
+        """Make a snapshot of the engine, which has served nobody yet, if that is worth it."""
+        images = self._host.images
+        images.started(self.body.model_name, seconds, self._weights_cached)
+        launch = sandboxed_launch(self.body.model_name, self.body.model, self.body.engine)
+        with self.body.phase("snapshot"):
+            await while_alive(self._tree(), images.after_start(self.body, launch, self._host, always=self._always_dump))
 
     async def _lost_its_port(self) -> bool:
         """Whether the engine ended because somebody else took the port before it could."""

@@ -7,15 +7,16 @@ the same for every tier: time limits, tear-down on failure, canary, measured mem
 import asyncio
 import time
 from collections.abc import Generator, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractAsyncContextManager, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, ClassVar, Protocol
 
-from glowplug.checkpoint.sandbox import Sandbox
+from glowplug.checkpoint.sandbox import Restore, Sandbox
 from glowplug.config.models import ModelConfig
 from glowplug.engines.base import LOOPBACK, Call, CanaryAnswer, Engine, Launch
 from glowplug.scheduler.values import Tier
+from glowplug.tiers.worth import ImageAt
 
 
 class TierError(Exception):
@@ -54,6 +55,7 @@ class ProcessTree(Protocol):
         pid: of the main process.
         cgroup: that holds all of it, if there is one.
         ip: address at which its ports are reached, through `checkpoint.sandbox_addresses.socket_for`.
+        output_pipe: what CRIU calls the pipe that it prints to.
         init: the first process of its sandbox, as this machine numbers it; None if it runs in none.
     """
 
@@ -61,6 +63,7 @@ class ProcessTree(Protocol):
     cgroup: Path | None
     ip: str
     init: int | None
+    output_pipe: str
 
     @property
     def exited(self) -> "asyncio.Future[ExitCause]":
@@ -110,6 +113,54 @@ class Host(Protocol):
         """A private directory for the files of a replica."""
         ...
 
+    @property
+    def images(self) -> "Images":
+        """The process images of this machine."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Image:
+    """A process image, verified and in memory, ready for CRIU.
+
+    Attributes:
+        id: of the artefact.
+        seen: its directory, as a sandbox sees it.
+        ours: the same as we see it.
+        engine: process id of the engine in its sandbox.
+        output: name of the pipe that was its output.
+        canary: what it answered before the dump.
+        at: where it was when it was asked for.
+    """
+
+    id: str
+    seen: Path
+    ours: Path
+    engine: int
+    output: str
+    canary: CanaryAnswer
+    at: ImageAt
+
+
+class Images(Protocol):
+    """Where process images are kept."""
+
+    def sandbox(self, launch: Launch, restore: Restore | None = None) -> Sandbox:
+        """The surroundings for an engine that is to be dumped, or restored."""
+        ...
+
+    def restoring(self, body: "Body", launch: Launch) -> AbstractAsyncContextManager[Image]:
+        """The image of a model; nobody takes it away meanwhile.
+
+        Entering raises TierError if there is none, if it does not fit any more, or if it is damaged. A `BadImage` that
+        leaves the block takes the image out of use.
+        """
+        ...
+
+
+class BadImage(TierError):
+    """The image itself is to blame."""
+
 
 @dataclass(frozen=True, slots=True)
 class Phase:
@@ -124,7 +175,8 @@ class Phase:
 class Body:
     """What exists on the machine of one replica. Owned by the transition that is running on it.
 
-    `phases` are those of the wake that is running, or of the last one, in the order in which they ended.
+    `sandboxed` says that its engine is started so that it can be dumped. `image_at` is where the image of the last
+    restore was. `phases` are those of the wake that is running, or of the last one, in the order in which they ended.
     """
 
     replica_id: str
@@ -132,9 +184,11 @@ class Body:
     model: ModelConfig
     engine: Engine
     start_timeout: float
+    sandboxed: bool = False
     port: int = 0
     tree: ProcessTree | None = None
     canary: CanaryAnswer | None = None
+    image_at: ImageAt | None = None
     phases: list[Phase] = field(default_factory=lambda: list[Phase]())
 
     @contextmanager

@@ -4,10 +4,12 @@ import asyncio
 from http import HTTPStatus
 from typing import ClassVar
 
+from glowplug.checkpoint.sandbox import PORT
 from glowplug.config.models import ModelConfig
 from glowplug.engines.base import Engine, EngineError
 from glowplug.scheduler.values import Tier
-from glowplug.tiers.base import Body, Host, TierError
+from glowplug.tiers.base import Body, Host, ProcessTree, TierError
+from glowplug.tiers.sandboxed import sandboxed_launch
 from glowplug.tiers.watch import while_alive
 
 STOP_GRACE = 10.0
@@ -64,13 +66,8 @@ class ColdTier:
 
 async def start(body: Body, host: Host) -> None:
     """Start the engine of a replica, wait for its health and send the warm-up requests. Raises TierError."""
-    body.port = await host.free_port(body.replica_id)
     with body.phase("process_start"):
-        try:
-            launch = body.engine.launch(body.model_name, body.model, body.port)
-        except EngineError as error:
-            raise TierError(str(error)) from error
-        tree = body.tree = await host.spawn(body.replica_id, launch)
+        tree = body.tree = await _spawn(body, host)
     with body.phase("engine_init"):
         await while_alive(tree, _healthy(body, host))
     warmup = body.engine.warmup(body.model_name, body.model)
@@ -85,6 +82,18 @@ async def stop(body: Body, grace: float) -> None:
         await body.tree.stop(grace)
         body.tree = None
     body.canary = None
+
+
+async def _spawn(body: Body, host: Host) -> ProcessTree:
+    try:
+        if body.sandboxed:
+            body.port = PORT
+            launch = sandboxed_launch(body.model_name, body.model, body.engine)
+            return await host.spawn(body.replica_id, launch, host.images.sandbox(launch))
+        body.port = await host.free_port(body.replica_id)
+        return await host.spawn(body.replica_id, body.engine.launch(body.model_name, body.model, body.port))
+    except EngineError as error:
+        raise TierError(str(error)) from error
 
 
 async def _healthy(body: Body, host: Host) -> None:

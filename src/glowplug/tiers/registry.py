@@ -6,9 +6,11 @@ from glowplug.scheduler.values import Tier
 from glowplug.tiers.base import TierTransition
 from glowplug.tiers.park import ParkTier
 from glowplug.tiers.process import CachedTier, ColdTier
+from glowplug.tiers.snapshot import SnapshotTier
 
 _TRANSITIONS: tuple[TierTransition, ...] = (
     ParkTier(),
+    SnapshotTier(),
     CachedTier(),
     ColdTier(),
 )

@@ -1,0 +1,34 @@
+"""Opening the snapshots of a node: its store, the memory for images, and what is known of earlier starts."""
+
+import asyncio
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+from glowplug.artifacts.store import ArtifactStore
+from glowplug.config.models import NodeConfig
+from glowplug.node.evidence import Evidences
+from glowplug.node.image_space import ImageSpace
+from glowplug.node.memory import host_memory
+from glowplug.node.snapshots import Snapshots
+from glowplug.node.store import Cost
+from glowplug.scheduler.values import Resources
+
+AUTO_SHARE = 0.2
+"""Part of the host's memory that resident images may take with `snapshot_memory: auto`: one image of a model that
+itself takes no more than that, or several small ones."""
+
+
+async def open_snapshots(
+    node: NodeConfig,
+    state_dir: Path,
+    costs: Sequence[Cost],
+    on_snapshot: Callable[[str, Resources | None, str], None],
+    on_images: Callable[[Resources], None],
+) -> Snapshots:
+    """Make ready, in `state_dir`, what restores need. Raises NoImageSpace, StoreError."""
+    store = await asyncio.to_thread(lambda: ArtifactStore(state_dir / "artifacts", quota=node.disk))
+    folder = state_dir / "images"
+    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    space = await asyncio.to_thread(ImageSpace, folder)
+    budget = int(host_memory().total * AUTO_SHARE) if node.snapshot_memory == "auto" else node.snapshot_memory
+    return Snapshots(store, space, budget, state_dir, Evidences(costs), on_snapshot=on_snapshot, on_images=on_images)

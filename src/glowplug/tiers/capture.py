@@ -1,0 +1,105 @@
+"""Dumping a running engine: quiesce, dump, copy what its sandbox holds, and let it run on."""
+
+import asyncio
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from glowplug.checkpoint import criu as criu_jobs
+from glowplug.checkpoint import hooks
+from glowplug.checkpoint.criu import CriuError, Place
+from glowplug.checkpoint.criu_binary import Criu
+from glowplug.checkpoint.criu_log import explain
+from glowplug.checkpoint.sandbox_init import copy_tree
+from glowplug.engines.base import CanaryAnswer
+from glowplug.tiers.base import Body, Host, ProcessTree, TierError
+from glowplug.tiers.steps import perform
+
+PAGES = "images"
+FILES = "files"
+WORK = "work"
+"""Directories of an image: what CRIU wrote, what was in the private directories, logs."""
+
+PRIVATE = {"shm": Path("/dev/shm"), "tmp": Path("/tmp")}  # noqa: S108
+"""The private directories of a sandbox, by their name in an image."""
+
+_HOOKS_TIMEOUT = 30.0
+_DUMP_TIMEOUT = 90.0
+"""Seconds. CRIU writes 1 GB/s or more into memory; what takes longer hangs, and a wake waits for it."""
+
+
+class NotDumped(Exception):
+    """The engine cannot be dumped, and runs on unharmed. The text is one sentence; `log` is what CRIU wrote."""
+
+    def __init__(self, message: str, log: str = "") -> None:
+        super().__init__(message)
+        self.log = log
+
+
+@dataclass(frozen=True, slots=True)
+class Captured:
+    """What was dumped. `pause` is for how long the engine stood still, in seconds."""
+
+    engine: int
+    output: str
+    pause: float
+    canary: CanaryAnswer
+
+    def as_facts(self) -> dict[str, Any]:
+        """Plain values, as a manifest holds them."""
+        answer = self.canary
+        canary = {"tokens": [*answer.tokens], "logprobs": [*answer.logprobs], "vector": [*answer.vector]}
+        return {"engine": self.engine, "output": self.output, "pause": round(self.pause, 4), "canary": canary}
+
+
+def canary_of(facts: Mapping[str, Any]) -> CanaryAnswer:
+    """The canary in the facts of a manifest. Raises KeyError or TypeError if there is none."""
+    canary = facts["canary"]
+    return CanaryAnswer(tuple(canary["tokens"]), tuple(canary["logprobs"]), tuple(canary["vector"]))
+
+
+async def capture(body: Body, host: Host, criu: Criu, seen: Path, ours: Path) -> Captured:
+    """Dump the engine into an empty directory, `seen` by its sandbox and `ours` by us, and let it run on.
+
+    Raises:
+        NotDumped: it cannot be; it runs on.
+        TierError: it was harmed and must be ended.
+    """
+    tree, canary = body.tree, body.canary
+    if tree is None or tree.init is None or canary is None:
+        raise NotDumped("The engine does not run in a sandbox.")
+    for name in (PAGES, WORK, FILES, *(f"{FILES}/{name}" for name in PRIVATE)):
+        (ours / name).mkdir(mode=0o700)
+    await perform(body.engine.sleep(body.model_name, body.model, body.port), body, host)
+    try:
+        pause = await asyncio.to_thread(_dump, criu, tree, tree.init, seen, ours)
+    finally:
+        await perform(body.engine.wake(body.model_name, body.model, body.port), body, host)
+    engine = criu_jobs.inner_pid(tree.pid)
+    return Captured(engine, tree.output_pipe, pause, canary)
+
+
+def _dump(criu: Criu, tree: ProcessTree, init: int, seen: Path, ours: Path) -> float:
+    place = Place(seen / PAGES, seen / WORK, ours / WORK)
+    try:
+        hooks.tell("before_snapshot", tree.pid, _HOOKS_TIMEOUT)
+        engine = criu_jobs.inner_pid(tree.pid)
+    except (hooks.HookError, OSError) as error:
+        raise NotDumped(str(error)) from error
+    began = time.monotonic()
+    try:
+        criu_jobs.dump(criu, init=init, engine=engine, place=place, timeout=_DUMP_TIMEOUT)
+        try:
+            for name, private in PRIVATE.items():
+                copy_tree(f"/proc/{init}/root{private}", str(ours / FILES / name))
+        finally:
+            criu_jobs.resume(tree.pids())
+    except CriuError as error:
+        raise NotDumped(f"The engine cannot be dumped: {explain(error.log)}", error.log) from error
+    except TimeoutError as error:
+        raise TierError(f"The engine was harmed while it was dumped: {error}.") from error
+    except OSError as error:
+        raise NotDumped(f"The engine cannot be dumped: {error}.") from error
+    return time.monotonic() - began

@@ -1,0 +1,103 @@
+"""Snapshot: the process tree of a warmed-up engine on disk, with everything that it has computed so far.
+
+The image is made once, right after a start and before the first request, so no request's data can be in it (`capture`).
+To rest here is to end the process; to wake is to have CRIU bring the image back in a fresh sandbox.
+"""
+
+import asyncio
+import functools
+from pathlib import Path
+from typing import ClassVar
+
+from glowplug.checkpoint import criu as criu_jobs
+from glowplug.checkpoint import criu_binary, hooks
+from glowplug.checkpoint.criu_binary import Criu
+from glowplug.checkpoint.criu_log import explain
+from glowplug.checkpoint.sandbox import PORT, Restore, sandbox_closed
+from glowplug.checkpoint.sandbox_environment import secret_in
+from glowplug.config.models import ModelConfig
+from glowplug.engines.arguments import command_line
+from glowplug.engines.base import Engine, EngineError, Launch
+from glowplug.scheduler.values import Tier
+from glowplug.tiers.base import BadImage, Body, Host, Image, TierError
+from glowplug.tiers.capture import FILES, PAGES, PRIVATE
+from glowplug.tiers.process import STOP_GRACE, stop
+from glowplug.tiers.sandboxed import sandboxed_launch
+from glowplug.tiers.steps import perform
+
+_HOOKS_TIMEOUT = 10.0
+"""Seconds for all hooks after a restore. Reseeding takes milliseconds; what takes longer hangs."""
+
+
+class SnapshotTier:
+    """On disk, and perhaps in memory: an image of the processes."""
+
+    tier: ClassVar[Tier] = Tier.SNAPSHOT
+
+    def closed(self, model: ModelConfig, engine: Engine) -> str | None:
+        """See `TierTransition.closed`."""
+        if (reason := machine_closed() or engine.snapshottable(model)) is not None:
+            return reason
+        if (secret := secret_in(model.env, command_line(model.args))) is not None:
+            return f"{secret} is configured for the engine and would be in its image; remove it"
+        return None
+
+    async def rest(self, body: Body, source: Tier, host: Host) -> None:
+        """End the engine; its image is there already."""
+        await stop(body, 0 if source is Tier.PARKED else STOP_GRACE)
+
+    async def wake(self, body: Body, host: Host) -> None:
+        """Restore the image into a fresh sandbox and make what comes out of it unique."""
+        criu = require_criu()
+        try:
+            launch = sandboxed_launch(body.model_name, body.model, body.engine)
+        except EngineError as error:
+            raise TierError(str(error)) from error
+        async with host.images.restoring(body, launch) as image:
+            with body.phase("restore_pages"):
+                await _restore(body, host, launch, image, criu)
+            body.canary, body.image_at = image.canary, image.at
+            with body.phase("wake"):
+                await _make_unique(body, host)
+
+
+async def _restore(body: Body, host: Host, launch: Launch, image: Image, criu: Criu) -> None:
+    work = Path("restores") / body.replica_id
+    place = criu_jobs.Place(image.seen / PAGES, image.seen / work, image.ours / work)
+    place.log_folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    (place.log_folder / criu_jobs.RESTORE_LOG).unlink(missing_ok=True)
+    command = criu_jobs.restore_command(criu, place, image.output)
+    fill = [(image.seen / FILES / name, private) for name, private in PRIVATE.items()]
+    body.port = PORT
+    try:
+        body.tree = await host.spawn(
+            body.replica_id, launch, host.images.sandbox(launch, Restore(command, image.engine, fill))
+        )
+    except TierError as error:
+        log = await asyncio.to_thread(criu_jobs.read_log, place.log_folder / criu_jobs.RESTORE_LOG)
+        if not log:
+            raise
+        raise BadImage(f"The engine cannot be restored: {explain(log)}") from error
+
+
+async def _make_unique(body: Body, host: Host) -> None:
+    assert body.tree is not None
+    try:
+        await asyncio.to_thread(hooks.tell, "after_restore", body.tree.pid, _HOOKS_TIMEOUT)
+    except (hooks.HookError, OSError) as error:
+        raise BadImage(f"The restored engine could not be made unique: {error}") from error
+    await perform(body.engine.wake(body.model_name, body.model, body.port), body, host)
+
+
+def require_criu() -> Criu:
+    """The CRIU of this machine, as it is now. Raises TierError."""
+    criu = criu_binary.find()
+    if criu is None or criu.version < criu_binary.MINIMUM:
+        raise TierError(criu_binary.criu_closed() or "CRIU cannot be started.")
+    return criu
+
+
+@functools.cache
+def machine_closed() -> str | None:
+    """None if engines can be dumped and restored on this machine, else why not and the remedy. Found out once."""
+    return criu_binary.criu_closed() or sandbox_closed()
