@@ -22,6 +22,7 @@ from glowplug.node.snapshots import Snapshots
 from glowplug.node.start_watch import StartWatch
 from glowplug.node.supervisor import Supervisor
 from glowplug.tiers.base import TierError
+from glowplug.tiers.caches import CompileCaches
 
 
 class LocalHost:
@@ -35,6 +36,7 @@ class LocalHost:
         self._watches: dict[str, StartWatch] = {}
         self._session: aiohttp.ClientSession | None = None
         self.snapshots: Snapshots | None = None
+        self.caches: CompileCaches | None = None
 
     async def spawn(self, replica_id: str, launch: Launch, sandbox: Sandbox | None = None) -> GuardedTree:
         """See `Host.spawn`."""
@@ -128,7 +130,9 @@ class LocalHost:
         return directory
 
     async def close(self) -> None:
-        """Close what is open to engines."""
+        """Close what is open to engines, and finish what is being saved."""
+        if self.caches is not None:
+            await asyncio.to_thread(self.caches.close)
         if self._session is not None:
             await self._session.close()
 

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from glowplug.artifacts.errors import StoreError
+from glowplug.artifacts.store import ArtifactStore
 from glowplug.config.models import Config, ModelConfig
 from glowplug.config.resolve import snapshot_of, start_timeout_of, tiers_of
 from glowplug.engines import registry
@@ -24,6 +25,7 @@ from glowplug.node.supervisor import Supervisor
 from glowplug.node.watching import Sleep
 from glowplug.scheduler.values import Resources, Tier
 from glowplug.tiers.base import Body
+from glowplug.tiers.caches import CompileCaches
 from glowplug.tiers.process import STOP_GRACE
 from glowplug.tiers.registry import TRANSITIONS
 from glowplug.tiers.snapshot import machine_closed
@@ -84,12 +86,13 @@ class Node:
         self._supervisor = Supervisor(state_dir)
         self._host = LocalHost(self._supervisor, PortPool(*config.node.engine_ports), state_dir)
         self.store = Store(state_dir / "state.sqlite")
+        self._artifacts = self._open_artifacts()
 
     async def start(self) -> None:
         """End what an earlier server left behind, and get ready."""
         await self._supervisor.start()
-        if machine_closed() is None:
-            await self._open_snapshots()
+        if self._artifacts is not None and machine_closed() is None:
+            await self._open_snapshots(self._artifacts)
 
     def update(self, config: Config) -> None:
         """Use another configuration for starts from now on. Raises EngineError."""
@@ -273,11 +276,21 @@ class Node:
             always_dump=snapshot_of(self._config, config) == "always",
         )
 
-    async def _open_snapshots(self) -> None:
+    def _open_artifacts(self) -> ArtifactStore | None:
+        """Get ready to keep what engines compile. If that fails, they compile anew each time."""
+        try:
+            store = ArtifactStore(self._state_dir / "artifacts", quota=self._config.node.disk)
+        except StoreError as error:
+            log.warning("Nothing can be kept for later starts: %s", error)
+            return None
+        self._host.caches = CompileCaches(self._state_dir / "caches", store, self._config.node.disk)
+        return store
+
+    async def _open_snapshots(self, store: ArtifactStore) -> None:
         """Get ready to dump and restore. If that fails, engines run without."""
         try:
             self._host.snapshots = await open_snapshots(
-                self._config.node, self._state_dir, self.store.costs(), self._on_snapshot, self._on_images
+                store, self._config.node, self._state_dir, self.store.costs(), self._on_snapshot, self._on_images
             )
             await self._host.snapshots.start(self._config.models)
         except (NoImageSpace, StoreError) as error:

@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+import signal
 import time
 from collections.abc import Awaitable, Callable
 from contextlib import nullcontext
@@ -33,6 +34,9 @@ REST_TIMEOUT = 120.0
 
 CHECK_TIMEOUT = 30.0
 """Seconds for a suspect engine to answer the canary."""
+
+_CRASHES = frozenset((signal.SIGSEGV, signal.SIGBUS, signal.SIGILL, signal.SIGABRT))
+"""Ends of a process that damaged machine code leads to."""
 
 CALLED_OFF = "The transition was called off."
 
@@ -244,12 +248,14 @@ class Replica:
                 with self.body.phase("canary"):
                     await while_alive(self._tree(), prove_fresh(self.body, self._host))
                 break
-            except TierError:
-                if last_try or not await self._lost_its_port():
+            except TierError as error:
+                if last_try or not (await self._died_of_its_caches(str(error)) or await self._lost_its_port()):
                     raise
                 self.body.phases.clear()
         self._held = await measure(self._tree(), self.body.model.gpu_memory)
         self._weights_cached = await looking
+        if self._host.caches is not None:
+            self._host.caches.keep(self.body.model_name, self.body.engine, self.body.prepared)
         if self.body.sandboxed:
             await self._dump(time.monotonic() - began)
 
@@ -260,6 +266,14 @@ class Replica:
         launch = sandboxed_launch(self.body.model_name, self.body.model, self.body.engine)
         with self.body.phase("snapshot"):
             await while_alive(self._tree(), images.after_start(self.body, launch, self._host, always=self._always_dump))
+
+    async def _died_of_its_caches(self, reason: str) -> bool:
+        """Whether what an earlier start compiled may be why the engine crashed; then it is out of the way now."""
+        tree, caches = self.body.tree, self._host.caches
+        if tree is None or caches is None or not tree.exited.done() or tree.exited.result().signal not in _CRASHES:
+            return False
+        await stop(self.body, 0)
+        return await asyncio.to_thread(caches.distrust, self.body.prepared, reason)
 
     async def _lost_its_port(self) -> bool:
         """Whether the engine ended because somebody else took the port before it could."""

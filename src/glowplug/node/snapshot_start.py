@@ -1,4 +1,4 @@
-"""Opening the snapshots of a node: its store, the memory for images, and what is known of earlier starts."""
+"""Opening the snapshots of a node: the memory for images, and what is known of earlier starts."""
 
 import asyncio
 from collections.abc import Callable, Sequence
@@ -19,6 +19,7 @@ itself takes no more than that, or several small ones."""
 
 
 async def open_snapshots(
+    store: ArtifactStore,
     node: NodeConfig,
     state_dir: Path,
     costs: Sequence[Cost],
@@ -26,7 +27,6 @@ async def open_snapshots(
     on_images: Callable[[Resources], None],
 ) -> Snapshots:
     """Make ready, in `state_dir`, what restores need. Raises NoImageSpace, StoreError."""
-    store = await asyncio.to_thread(lambda: ArtifactStore(state_dir / "artifacts", quota=node.disk))
     folder = state_dir / "images"
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     space = await asyncio.to_thread(ImageSpace, folder)

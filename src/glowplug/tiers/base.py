@@ -16,6 +16,7 @@ from glowplug.checkpoint.sandbox import Restore, Sandbox
 from glowplug.config.models import ModelConfig
 from glowplug.engines.base import LOOPBACK, Call, CanaryAnswer, Engine, Launch
 from glowplug.scheduler.values import Tier
+from glowplug.tiers.caches import CompileCaches, Prepared
 from glowplug.tiers.worth import ImageAt
 
 
@@ -114,6 +115,11 @@ class Host(Protocol):
         ...
 
     @property
+    def caches(self) -> CompileCaches | None:
+        """Where engines keep what they compile; None if nothing can be kept here."""
+        ...
+
+    @property
     def images(self) -> "Images":
         """The process images of this machine."""
         ...
@@ -176,7 +182,8 @@ class Body:
     """What exists on the machine of one replica. Owned by the transition that is running on it.
 
     `sandboxed` says that its engine is started so that it can be dumped. `image_at` is where the image of the last
-    restore was. `phases` are those of the wake that is running, or of the last one, in the order in which they ended.
+    restore was. `prepared` are the compile caches of the last start. `phases` are those of the wake that is running, or
+    of the last one, in the order in which they ended.
     """
 
     replica_id: str
@@ -189,6 +196,7 @@ class Body:
     tree: ProcessTree | None = None
     canary: CanaryAnswer | None = None
     image_at: ImageAt | None = None
+    prepared: Prepared = field(default_factory=Prepared)
     phases: list[Phase] = field(default_factory=lambda: list[Phase]())
 
     @contextmanager

@@ -1,6 +1,7 @@
 """The tiers without a process: the engine is started to leave them and ended to come back."""
 
 import asyncio
+from dataclasses import replace
 from http import HTTPStatus
 from typing import ClassVar
 
@@ -89,11 +90,15 @@ async def _spawn(body: Body, host: Host) -> ProcessTree:
         if body.sandboxed:
             body.port = PORT
             launch = sandboxed_launch(body.model_name, body.model, body.engine)
-            return await host.spawn(body.replica_id, launch, host.images.sandbox(launch))
-        body.port = await host.free_port(body.replica_id)
-        return await host.spawn(body.replica_id, body.engine.launch(body.model_name, body.model, body.port))
+        else:
+            body.port = await host.free_port(body.replica_id)
+            launch = body.engine.launch(body.model_name, body.model, body.port)
     except EngineError as error:
         raise TierError(str(error)) from error
+    if host.caches is not None:
+        body.prepared = await asyncio.to_thread(host.caches.prepare, body.engine, body.model, launch)
+        launch = replace(launch, env={**launch.env, **body.prepared.environment})
+    return await host.spawn(body.replica_id, launch, host.images.sandbox(launch) if body.sandboxed else None)
 
 
 async def _healthy(body: Body, host: Host) -> None:
