@@ -45,7 +45,7 @@ class _Endpoint:
         try:
             self.socket.settimeout(None)  # whatever setdefaulttimeout() says
             self.socket.bind(protocol.PREFIX + str(os.getpid()))
-            self._file = self._now()
+            self._name = self.socket.getsockname()
         except OSError:
             self.socket.close()
             raise
@@ -53,7 +53,8 @@ class _Endpoint:
     def intact(self) -> bool:
         """Whether nobody has closed the socket, or put something else in its place."""
         try:
-            return self._now() == self._file
+            # Its name, not its inode: a restored socket is another file.
+            return self.socket.getsockname() == self._name
         except OSError:
             return False
 
@@ -63,10 +64,6 @@ class _Endpoint:
             self.socket.close()
         else:
             self.socket.detach()
-
-    def _now(self) -> tuple[int, int]:
-        status = os.fstat(self.socket.fileno())
-        return status.st_dev, status.st_ino
 
 
 _endpoint: _Endpoint | None = None
