@@ -1,10 +1,11 @@
-"""Whatever happens, in whatever order: nothing is lost, answered twice, over budget, woken for nobody, or stuck."""
+"""Whatever happens, in whatever order: nothing is lost, answered twice, over budget, woken for nobody, or stuck; and
+nobody rests in a snapshot that is not there."""
 
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
-from glowplug.scheduler.effects import Rest, Wake
+from glowplug.scheduler.effects import ReleaseImages, Rest, Wake
 from glowplug.scheduler.events import (
     DrainAsked,
     MemoryMeasured,
@@ -14,9 +15,10 @@ from glowplug.scheduler.events import (
     RestartAsked,
     RestAsked,
 )
+from glowplug.scheduler.images import PATIENCE
 from glowplug.scheduler.limits import Patience
 from glowplug.scheduler.values import FOREVER, ModelSpec, Resources, Tier
-from tests.scheduler.world import C, P, R, World
+from tests.scheduler.world import C, P, R, S, World
 
 NAMES = ("a", "b", "c")
 CAPACITY = 10
@@ -25,8 +27,9 @@ TIMEOUT = 300.0
 specs = st.builds(
     ModelSpec,
     name=st.none(),
-    tiers=st.sampled_from([(R, C), (R, P, C), (R, Tier.ASLEEP, P, C), (R, P, Tier.COLD)]),
-    keep_alive=st.fixed_dictionaries({R: st.sampled_from([0.0, 5.0, FOREVER]), P: st.sampled_from([0.0, 20.0])}),
+    tiers=st.sampled_from([(R, C), (R, S, C), (R, P, S, C), (R, Tier.ASLEEP, P, S, C), (R, P, Tier.COLD)]),
+    keep_alive=st.fixed_dictionaries({R: st.sampled_from([0.0, 5.0, FOREVER]), P: st.sampled_from([0.0, 20.0]),
+                                      S: st.sampled_from([0.0, 40.0, FOREVER])}),
     pin=st.sampled_from([False, False, False, True]),
     min_replicas=st.just(0),
     max_replicas=st.integers(1, 3),
@@ -60,7 +63,11 @@ class SchedulerMachine(RuleBasedStateMachine):
         self.ended: set[int] = set()
         self.left: set[int] = set()
         self.honest_memory = True
+        self.snapshots: dict[str, int] = {}
+        self.images = 0
+        self.asked_images: tuple[int, float] | None = None
         self.watch_wakes()
+        self.watch_releases()
 
     def watch_wakes(self) -> None:
         """Remember, for every wake, whether anybody wanted it when it began."""
@@ -72,11 +79,37 @@ class SchedulerMachine(RuleBasedStateMachine):
                 load = len(model.queue) + sum(len(r.leases) for r in model.replicas)
                 assert load > 0 or model.floor > 0, "woken for nobody"
                 assert model.queue or model.floor or load > model.spec.target_concurrency
+                assert replica.tier is not S or replica.model in self.snapshots, "restored from nothing"
             else:
                 assert not replica.leases, "a busy replica was rested"
+                assert target is not S or replica.model in self.snapshots, "rested to nothing"
+                assert replica.tier is not S or not self.with_process(replica.model), "left while it is needed"
+            before = self.world.scheduler.held.ram
             begin(replica, target, now)
+            held = self.world.scheduler.held.ram
+            assert target is not R or held == before or held <= CAPACITY, "woken without room"
 
         self.world.scheduler._moves._begin = watched
+
+    def watch_releases(self) -> None:
+        """See that images are asked for one request at a time, for what there is, and not again without a reason."""
+        handle = self.world.scheduler.handle
+
+        def watched(event, now):
+            effects = handle(event, now)
+            releases = [effect for effect in effects if isinstance(effect, ReleaseImages)]
+            assert len(releases) <= 1, "asked in a loop"
+            for release in releases:
+                pending = self.asked_images
+                assert pending is None or now >= pending[1] + PATIENCE, "asked again before the answer"
+                assert 0 < release.shortfall.ram <= self.images, "asked for what is not there"
+                self.asked_images = release.shortfall.ram, now
+            return effects
+
+        self.world.scheduler.handle = watched
+
+    def with_process(self, name: str) -> bool:
+        return any(r.tier.has_process for r in self.world.scheduler._fleet.models[name].replicas)
 
     def pending(self, data: st.DataObject) -> str:
         return data.draw(st.sampled_from(sorted(self.world.pending)))
@@ -109,6 +142,28 @@ class SchedulerMachine(RuleBasedStateMachine):
     def finish(self, data: st.DataObject, seconds: float) -> None:
         self.world.finish(self.pending(data), seconds=seconds)
 
+    @rule(model=st.sampled_from(NAMES), disk=st.integers(0, 5))
+    def publish(self, model: str, disk: int) -> None:
+        self.snapshots[model] = disk
+        self.world.snapshot(model, disk=disk)
+
+    @rule(model=st.sampled_from(NAMES))
+    def lose(self, model: str) -> None:
+        self.snapshots.pop(model, None)
+        self.world.lose_snapshot(model)
+
+    @rule(ram=st.integers(0, 8))
+    def hold_images(self, ram: int) -> None:
+        """Images come and go by themselves; the scheduler may take this for an answer."""
+        self.images, self.asked_images = ram, None
+        self.world.images(ram)
+
+    @rule(fulfilled=st.sampled_from([0.0, 0.5, 1.0, 1.0]))
+    @precondition(lambda self: self.asked_images)
+    def release_images(self, fulfilled: float) -> None:
+        assert self.asked_images is not None
+        self.hold_images(max(0, self.images - int(self.asked_images[0] * fulfilled)))
+
     @rule(data=st.data(), landed=st.sampled_from([C, C, P, R]))
     @precondition(lambda self: self.world.pending)
     def fail(self, data: st.DataObject, landed: Tier) -> None:
@@ -135,7 +190,7 @@ class SchedulerMachine(RuleBasedStateMachine):
         self.world.pass_time(TIMEOUT + 1)
         assert not any(model.queue for model in self.world.scheduler.models), "waits beyond its deadline"
 
-    @rule(model=st.sampled_from(NAMES), tier=st.sampled_from([None, P, C]))
+    @rule(model=st.sampled_from(NAMES), tier=st.sampled_from([None, P, S, C]))
     def rest(self, model: str, tier: Tier | None) -> None:
         self.world.send(RestAsked(model, tier))
 
@@ -182,9 +237,24 @@ class SchedulerMachine(RuleBasedStateMachine):
     @invariant()
     def memory_stays_within_the_budget(self) -> None:
         scheduler = self.world.scheduler
-        assert sum(scheduler.charged(r).ram for r in scheduler._fleet.replicas) == scheduler.held.ram
+        replicas = sum(scheduler.charged(r).ram for r in scheduler._fleet.replicas)
+        assert scheduler.held == Resources(ram=replicas + self.images, disk=sum(self.snapshots.values()))
+        assert min(scheduler.charged(r).ram for r in scheduler._fleet.replicas) >= 0
         if self.honest_memory:
-            assert scheduler.held.ram <= CAPACITY
+            assert replicas <= CAPACITY
+
+    @invariant()
+    def replicas_without_a_process_are_in_the_snapshot_exactly_while_it_can_be_used(self) -> None:
+        for model in self.world.scheduler.models:
+            resting = [r for r in model.replicas if r.transition is None and not r.tier.has_process]
+            for replica in resting:
+                assert replica.tier in (S, model.spec.base)
+                assert replica.tier is not S or (model.name in self.snapshots and S in model.spec.tiers)
+                assert replica.tier is model.home(self.world.now)
+            failing = model.tried or model.closed_until(S, self.world.now) > self.world.now
+            if resting and S in model.spec.tiers and model.name in self.snapshots and not failing:
+                assert model.snapshot is not None
+                assert model.snapshot.let_go or resting[0].tier is S, "a good snapshot is not used"
 
     @invariant()
     def limits_hold(self) -> None:
@@ -221,6 +291,7 @@ class SchedulerMachine(RuleBasedStateMachine):
         self.world.send(DrainAsked())
         for _ in range(20):
             self.settle(ok=True)
+        self.hold_images(0)
         assert self.world.drained == 1, "the drain never ended"
         assert self.world.scheduler.held.ram == 0
         assert all(isinstance(effect, Wake | Rest) for effect in self.world.wakes + self.world.rests)

@@ -4,14 +4,29 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 
 from glowplug.scheduler.core import Scheduler
-from glowplug.scheduler.effects import Abort, Check, Drained, Effect, Grant, Refused, Reject, Rest, TierChanged, Wake
+from glowplug.scheduler.effects import (
+    Abort,
+    Check,
+    Drained,
+    Effect,
+    Grant,
+    Refused,
+    Reject,
+    ReleaseImages,
+    Rest,
+    TierChanged,
+    Wake,
+)
 from glowplug.scheduler.events import (
     Event,
+    ImagesHeld,
     ModelsChanged,
     Outcome,
     ReplicaExited,
     RequestArrived,
     RequestEnded,
+    SnapshotGone,
+    SnapshotReady,
     TimerFired,
     TransitionEnded,
 )
@@ -20,11 +35,11 @@ from glowplug.scheduler.state import Model, Replica
 from glowplug.scheduler.values import ModelSpec, Resources, Tier
 
 GIB = 2**30
-R, P, C = Tier.RUNNING, Tier.PARKED, Tier.CACHED
+R, P, S, C = Tier.RUNNING, Tier.PARKED, Tier.SNAPSHOT, Tier.CACHED
 
 
 def spec(name: str = "m", **changes: object) -> ModelSpec:
-    """A model with all tiers of this issue and one GiB of RAM while its process lives."""
+    """A model that may be parked, with one GiB of RAM while its process lives."""
     values: dict[str, object] = {
         "name": name,
         "tiers": (R, P, C),
@@ -33,6 +48,11 @@ def spec(name: str = "m", **changes: object) -> ModelSpec:
         **changes,
     }
     return ModelSpec(**values)  # type: ignore[arg-type]
+
+
+def snapshotted(name: str = "m", **changes: object) -> ModelSpec:
+    """A model that may be rested to a snapshot, and not parked."""
+    return spec(name, **{"tiers": (R, S, C), "keep_alive": {R: 30.0}, **changes})
 
 
 class World:
@@ -55,6 +75,7 @@ class World:
         self.rests: list[Rest] = []
         self.aborted: list[str] = []
         self.checks: list[str] = []
+        self.released: list[Resources] = []
         self.refused: list[str] = []
         self.changes: list[TierChanged] = []
         self.drained = 0
@@ -80,6 +101,8 @@ class World:
                     self.aborted.append(effect.replica_id)
                 case Check():
                     self.checks.append(effect.replica_id)
+                case ReleaseImages():
+                    self.released.append(effect.shortfall)
                 case Refused():
                     self.refused.append(effect.message)
                 case TierChanged():
@@ -114,6 +137,18 @@ class World:
     def exit(self, replica_id: str = "m-0", reason: str = "exited with code 1") -> None:
         """The engine ends by itself."""
         self.send(ReplicaExited(replica_id, reason))
+
+    def snapshot(self, model: str = "m", *, disk: int = GIB) -> None:
+        """A snapshot of a model is published."""
+        self.send(SnapshotReady(model, Resources(disk=disk)))
+
+    def lose_snapshot(self, model: str = "m", reason: str = "the engine changed") -> None:
+        """The snapshot of a model is no more."""
+        self.send(SnapshotGone(model, reason))
+
+    def images(self, ram: int) -> None:
+        """Resident images hold so much."""
+        self.send(ImagesHeld(Resources(ram=ram)))
 
     def pass_time(self, seconds: float) -> None:
         """Let time pass, firing the scheduler's timers when they are due."""

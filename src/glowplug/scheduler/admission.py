@@ -59,6 +59,8 @@ class Admission:
         if event.outcome is Outcome.SERVED:
             holder.served = True
             model.failures = 0
+            if holder.woke_from is Tier.SNAPSHOT:
+                model.quarantines.pop(Tier.SNAPSHOT, None)
         elif event.outcome is Outcome.LOST and not holder.suspect:
             holder.suspect = True
             self._fleet.out.append(Check(holder.id))

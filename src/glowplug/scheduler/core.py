@@ -14,6 +14,7 @@ from glowplug.scheduler.effects import Drained, Effect, Refused, RejectKind
 from glowplug.scheduler.events import (
     DrainAsked,
     Event,
+    ImagesHeld,
     MemoryMeasured,
     ModelsChanged,
     ReplicaChecked,
@@ -22,6 +23,8 @@ from glowplug.scheduler.events import (
     RequestEnded,
     RestartAsked,
     RestAsked,
+    SnapshotGone,
+    SnapshotReady,
     TimerFired,
     TransitionEnded,
 )
@@ -30,6 +33,8 @@ from glowplug.scheduler.limits import Patience
 from glowplug.scheduler.moves import Moves
 from glowplug.scheduler.policies.base import Policy
 from glowplug.scheduler.policies.fixed import FixedPolicy
+from glowplug.scheduler.room import Room
+from glowplug.scheduler.snapshots import Snapshots
 from glowplug.scheduler.state import Model, Replica
 from glowplug.scheduler.values import ModelSpec, Resources, Tier
 
@@ -53,7 +58,9 @@ class Scheduler:
             capacity, policy or FixedPolicy(), costs or WakeCosts(), patience or Patience(), key_shares or {}
         )
         self._admission = Admission(self._fleet)
-        self._moves = Moves(self._fleet, self._admission)
+        self._room = Room(self._fleet)
+        self._snapshots = Snapshots(self._fleet)
+        self._moves = Moves(self._fleet, self._admission, self._room, self._snapshots)
         self._drained = False
         self._handlers: dict[type, Callable[[Any, float], None]] = {
             RequestArrived: self._on_arrival,
@@ -62,6 +69,9 @@ class Scheduler:
             ReplicaExited: self._on_exited,
             ReplicaChecked: self._on_checked,
             MemoryMeasured: self._on_measured,
+            SnapshotReady: self._on_snapshot_ready,
+            SnapshotGone: self._on_snapshot_gone,
+            ImagesHeld: self._on_images_held,
             TimerFired: self._on_timer,
             RestAsked: self._on_rest_asked,
             RestartAsked: self._on_restart_asked,
@@ -87,7 +97,7 @@ class Scheduler:
 
     @property
     def held(self) -> Resources:
-        """Memory that replicas are charged for, for display only."""
+        """Memory and disk that replicas, snapshots and resident images are charged for, for display only."""
         return self._fleet.ledger.held
 
     @property
@@ -102,6 +112,15 @@ class Scheduler:
     def charged(self, replica_id: str) -> Resources:
         """Memory that one replica is charged for, for display only."""
         return self._fleet.ledger.charged(replica_id)
+
+    def snapshot(self, model: str) -> Resources | None:
+        """What the published snapshot of a model is charged for; None if there is none. For display only."""
+        return self._fleet.ledger.snapshot(model)
+
+    @property
+    def images(self) -> Resources:
+        """What resident images are charged for, for display only."""
+        return self._fleet.ledger.images
 
     def _on_arrival(self, event: RequestArrived, now: float) -> None:
         model = self._admission.arrive(event, now)
@@ -134,6 +153,17 @@ class Scheduler:
         self._fleet.ledger.charge(replica.id, event.held)
         self._look_at(model, now)
 
+    def _on_snapshot_ready(self, event: SnapshotReady, now: float) -> None:
+        self._look_at(self._snapshots.ready(event), now)
+
+    def _on_snapshot_gone(self, event: SnapshotGone, now: float) -> None:
+        self._look_at(self._snapshots.gone(event, now), now)
+
+    def _on_images_held(self, event: ImagesHeld, now: float) -> None:
+        self._room.images_held(event.held)
+        self._settle_blocked(now)
+        self._moves.relieve(now)
+
     def _on_timer(self, event: TimerFired, now: float) -> None:
         for name in self._fleet.timers.due(now):
             self._look_at(self._fleet.models.get(name), now)
@@ -146,13 +176,20 @@ class Scheduler:
             tiers = ", ".join(model.spec.tiers[1:])
             self._refuse(f"model {model.name!r} cannot rest in {event.tier}; it can in: {tiers}")
             return
+        if event.tier is Tier.SNAPSHOT and Tier.SNAPSHOT not in model.colder_tiers(Tier.RUNNING, now):
+            self._refuse(self._why_no_snapshot(model))
+            return
         if model.floor:
             self._refuse(f"model {model.name!r} is kept running (pin or replicas.min); change its configuration first")
             return
-        for replica in model.replicas:
+        # One step colder is for those with a process; only when there are none, all leave the snapshot together.
+        moved = [r for r in model.replicas if event.tier is not None or r.tier.has_process] or model.replicas
+        for replica in moved:
             colder = model.colder_tiers(replica.tier, now)
             target = event.tier or (colder[0] if colder else replica.tier)
             if target.rank > replica.tier.rank:
+                if model.snapshot is not None and target is model.spec.base:
+                    model.snapshot.let_go = event.tier is target or replica.tier is Tier.SNAPSHOT
                 self._moves.rest(replica, target, now)
 
     def _on_restart_asked(self, event: RestartAsked, now: float) -> None:
@@ -163,6 +200,8 @@ class Scheduler:
         model.quarantines.clear()
         model.tried.clear()
         model.failures, model.retry_at = 0, -math.inf
+        if model.snapshot is not None:
+            model.snapshot.passed_over = False
         for replica in model.replicas:
             if replica.tier.has_process:
                 self._moves.rest(replica, model.spec.base, now)
@@ -226,20 +265,23 @@ class Scheduler:
     def _settle(self, model: Model, now: float) -> None:
         """Decide everything about one model from its present state."""
         self._admission.expire(model, now)
+        if model.snapshot is not None and not self._wanted(model):
+            model.snapshot.passed_over = False
+        self._snapshots.place(model, now)
         if self._fleet.draining:
             self._drain(model, now)
             return
         self._moves.retire(model, now)
         if model.gone and not model.replicas:
             self._fleet.models.pop(model.name, None)
-            self._moves.release(model)
+            self._room.release(model)
             return
         self._admission.grant_waiting(model, now)
         missing = self._wanted(model) - self._coming(model)
         while missing > 0 and self._moves.wake_one(model, now):
             missing -= 1
         if missing <= 0:
-            self._moves.release(model)
+            self._room.release(model)
         self._moves.rest_idle(model, now)
         self._fleet.timers.arm(model.name, model.queue.next_deadline())
 
@@ -262,7 +304,7 @@ class Scheduler:
         )
 
     def _drain(self, model: Model, now: float) -> None:
-        self._moves.release(model)
+        self._room.release(model)
         for replica in model.replicas:
             if replica.idle and replica.tier.has_process:
                 self._moves.rest(replica, model.spec.base, now)
@@ -288,6 +330,12 @@ class Scheduler:
             self._refuse(f"model {name!r} {what}; try again when it is idle")
             return None
         return model
+
+    def _why_no_snapshot(self, model: Model) -> str:
+        if model.snapshot is None:
+            return f"model {model.name!r} has no snapshot yet; one is made at its next start"
+        reason = model.quarantines[Tier.SNAPSHOT].reason
+        return f"the snapshot of model {model.name!r} failed repeatedly and is not used for now: {reason}"
 
     def _describe(self, replica: Replica) -> str:
         if replica.transition is not None:

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from enum import StrEnum
 
-from glowplug.scheduler.values import Attempt, Tier
+from glowplug.scheduler.values import Attempt, Resources, Tier
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,13 +56,24 @@ class Wake:
 
 @dataclass(frozen=True, slots=True)
 class Rest:
-    """Bring a replica from `source` to the colder `target`; report `TransitionEnded`."""
+    """Bring a replica from `source` to the colder `target`; report `TransitionEnded`.
+
+    A rest from `snapshot` is asked of all replicas of the model that are there, when none has a process: nobody wants
+    the snapshot any more, and the node may delete it.
+    """
 
     replica_id: str
     model: str
     transition_id: int
     source: Tier
     target: Tier
+
+
+@dataclass(frozen=True, slots=True)
+class ReleaseImages:
+    """Give up resident images worth at least `shortfall`, or all that are not in use; report `ImagesHeld`."""
+
+    shortfall: Resources
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,4 +118,4 @@ class Drained:
     """After `DrainAsked`: no request and no process is left."""
 
 
-Effect = Grant | Reject | Wake | Rest | Abort | Check | Refused | TierChanged | Drained
+Effect = Grant | Reject | Wake | Rest | ReleaseImages | Abort | Check | Refused | TierChanged | Drained

@@ -79,6 +79,36 @@ class MemoryMeasured:
 
 
 @dataclass(frozen=True, slots=True)
+class SnapshotReady:
+    """A snapshot of `model` is published on this node, whether or not the model is configured (yet).
+
+    `held` is what the snapshot itself takes (disk), once for all replicas. Those without a process rest in it from now
+    on. Sent again for one that replaces it.
+    """
+
+    model: str
+    held: Resources
+
+
+@dataclass(frozen=True, slots=True)
+class SnapshotGone:
+    """The snapshot of `model` is no more, or fits no more. `reason` is one sentence."""
+
+    model: str
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class ImagesHeld:
+    """What resident images, ready to be restored, hold on this node altogether.
+
+    Sent when it has changed, and as the answer to every `ReleaseImages`, even if that released nothing.
+    """
+
+    held: Resources
+
+
+@dataclass(frozen=True, slots=True)
 class TimerFired:
     """The time that `Scheduler.next_timer` named has come."""
 
@@ -124,6 +154,9 @@ Event = (
     | ReplicaExited
     | ReplicaChecked
     | MemoryMeasured
+    | SnapshotReady
+    | SnapshotGone
+    | ImagesHeld
     | TimerFired
     | RestAsked
     | RestartAsked

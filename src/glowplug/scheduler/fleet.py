@@ -7,7 +7,7 @@ from glowplug.scheduler.effects import Effect, TierChanged
 from glowplug.scheduler.ledger import Ledger
 from glowplug.scheduler.limits import Patience
 from glowplug.scheduler.policies.base import Policy
-from glowplug.scheduler.state import Model, Replica, Transition
+from glowplug.scheduler.state import Model, Replica, Snapshot, Transition
 from glowplug.scheduler.timers import Timers
 from glowplug.scheduler.values import ModelSpec, Resources
 
@@ -39,8 +39,9 @@ class Fleet:
         self._replica_numbers: dict[str, int] = {}
 
     def add_model(self, spec: ModelSpec, now: float) -> Model:
-        """A new model with all its replicas in the base tier."""
-        model = Model(spec, [])
+        """A new model with all its replicas without a process."""
+        snapshot = None if self.ledger.snapshot(spec.name) is None else Snapshot()
+        model = Model(spec, [], snapshot=snapshot)
         self.models[spec.name] = model
         self.fit_replicas(model, now)
         return model
@@ -51,13 +52,13 @@ class Fleet:
         while len(model.replicas) < wanted:
             number = self._replica_numbers.get(model.name, 0)
             self._replica_numbers[model.name] = number + 1
-            replica = Replica(f"{model.name}-{number}", model.name, model.spec.base, now)
+            replica = Replica(f"{model.name}-{number}", model.name, model.home(now), now)
             model.replicas.append(replica)
             self.replicas[replica.id] = replica
         for replica in list(reversed(model.replicas)):
             if len(model.replicas) <= wanted:
                 break
-            if replica.tier is model.spec.base and replica.transition is None:
+            if not replica.tier.has_process and replica.transition is None:
                 self.drop(model, replica)
 
     def drop(self, model: Model, replica: Replica) -> None:

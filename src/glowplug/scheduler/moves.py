@@ -4,7 +4,9 @@ from glowplug.scheduler.admission import Admission
 from glowplug.scheduler.effects import Abort, RejectKind, Rest, TierChanged, Wake
 from glowplug.scheduler.events import ReplicaExited, TransitionEnded
 from glowplug.scheduler.fleet import Fleet
-from glowplug.scheduler.policies.base import Eviction, Idle
+from glowplug.scheduler.policies.base import Idle
+from glowplug.scheduler.room import Room
+from glowplug.scheduler.snapshots import Snapshots
 from glowplug.scheduler.state import Model, Quarantine, Replica, Transition
 from glowplug.scheduler.values import UNLIMITED, Attempt, Resources, Tier
 
@@ -12,9 +14,11 @@ from glowplug.scheduler.values import UNLIMITED, Attempt, Resources, Tier
 class Moves:
     """The replica side of the scheduler."""
 
-    def __init__(self, fleet: Fleet, admission: Admission) -> None:
+    def __init__(self, fleet: Fleet, admission: Admission, room: Room, snapshots: Snapshots) -> None:
         self._fleet = fleet
         self._admission = admission
+        self._room = room
+        self._snapshots = snapshots
 
     def wake_one(self, model: Model, now: float) -> bool:
         """Begin the cheapest wake of this model. Returns whether one was begun; else a later event or timer retries."""
@@ -27,7 +31,7 @@ class Moves:
             return False
         need = fleet.ledger.need(model.spec, Tier.RUNNING)
         if not need.fits(fleet.ledger.capacity):
-            self._unblock(model)
+            self._room.release(model)
             if not any(r.tier is Tier.RUNNING for r in model.replicas):
                 measured = " (measured)" if fleet.ledger.measured(model.spec, Tier.RUNNING) else ""
                 message = (
@@ -41,10 +45,11 @@ class Moves:
             return False
         held = fleet.ledger.charged(replica.id)
         extra = held.larger(need) - held
-        if not extra.fits(fleet.ledger.free - self._reserved_for_others(model)):
-            self._make_room(model, extra, now)
+        if not self._room.has(model, extra):
+            for eviction in self._room.make(model, extra, now):
+                self._begin(fleet.replicas[eviction.replica_id], eviction.target, now)
             return False
-        self._unblock(model)
+        self._room.release(model)
         self._begin(replica, Tier.RUNNING, now)
         return True
 
@@ -63,7 +68,7 @@ class Moves:
         fleet = self._fleet
         running = sum(1 for r in model.replicas if r.tier is Tier.RUNNING and (r.transition is None or r.stale))
         for replica in model.replicas:
-            if not replica.idle or replica.tier is model.spec.base:
+            if not replica.idle or not replica.tier.has_process:
                 continue
             if replica.tier is Tier.RUNNING and running <= model.floor and not replica.stale:
                 continue
@@ -76,13 +81,15 @@ class Moves:
                 continue
             running -= replica.tier is Tier.RUNNING
             self._begin(replica, self._next_tier(model, replica, now), now)
+        for replica in self._snapshots.let_go(model, now):
+            self._begin(replica, model.spec.base, now)
 
     def retire(self, model: Model, now: float) -> None:
         """End what a changed configuration no longer wants, once it is idle."""
         surplus = len(model.replicas) - (0 if model.gone else model.spec.max_replicas)
         for replica in reversed(model.replicas):
             unwanted = replica.stale or surplus > 0 or replica.tier not in model.spec.tiers
-            if unwanted and replica.idle and replica.tier is not model.spec.base:
+            if unwanted and replica.idle and replica.tier.has_process:
                 self._begin(replica, model.spec.base, now)
             surplus -= 1
         self._fleet.fit_replicas(model, now)
@@ -97,6 +104,8 @@ class Moves:
         done, before, ended = replica.transition, replica.state, replica.ended
         replica.transition, replica.called_off, replica.ended = None, False, False
         self._settle_in(model, replica, event.landed, now, event.measured)
+        if done.source is Tier.SNAPSHOT:
+            self._room.restored()
         fleet.out.append(
             TierChanged(
                 replica.id, model.name, done.source, before, replica.state, seconds=event.seconds, reason=event.error
@@ -111,7 +120,10 @@ class Moves:
             replica.served = False
             fleet.costs.record(model.name, done.source, event.seconds)
             model.tried.clear()
-            model.quarantines.pop(done.source, None)
+            if model.snapshot is not None:
+                model.snapshot.passed_over = model.snapshot.let_go = False
+            if done.source is not Tier.SNAPSHOT:  # what came out of a snapshot must serve before it counts as good
+                model.quarantines.pop(done.source, None)
         return model
 
     def exited(self, event: ReplicaExited, now: float) -> Model | None:
@@ -123,10 +135,12 @@ class Moves:
             replica.ended = True
             return None
         model = self._fleet.models[replica.model]
-        was = replica.tier
+        was, bad_restore = replica.tier, replica.woke_from is Tier.SNAPSHOT and not replica.served
         self._settle_in(model, replica, model.spec.base, now, None)
         self._fleet.out.append(TierChanged(replica.id, model.name, was, was, replica.state, reason=event.reason))
-        if was is Tier.RUNNING:
+        if was is Tier.RUNNING and bad_restore:
+            self._warm_wake_failed(model, Attempt(Tier.SNAPSHOT, event.reason), now)
+        elif was is Tier.RUNNING:
             if replica.served:
                 model.failures = 0
             self._start_failed(model, Attempt(Tier.RUNNING, event.reason), now)
@@ -134,18 +148,8 @@ class Moves:
 
     def relieve(self, now: float) -> None:
         """Evict idle replicas while measuring has shown that more is held than the node has."""
-        fleet = self._fleet
-        over = Resources() - fleet.ledger.free
-        if not over.fits(Resources()):
-            for replica in fleet.in_transition():
-                over = over - self._still_to_free(replica)
-            if not over.fits(Resources()):
-                for eviction in fleet.policy.evict(self._eviction_options(None, now), over):
-                    self._begin(fleet.replicas[eviction.replica_id], eviction.target, now)
-
-    def release(self, model: Model) -> None:
-        """A model wants nothing more: others need not wait for the room it asked for."""
-        self._unblock(model)
+        for eviction in self._room.relieve(now):
+            self._begin(self._fleet.replicas[eviction.replica_id], eviction.target, now)
 
     def _begin(self, replica: Replica, target: Tier, now: float) -> None:
         fleet = self._fleet
@@ -168,7 +172,7 @@ class Moves:
             replica.leases.clear()
             replica.address = ""
             replica.suspect = False
-        if tier is model.spec.base:
+        if not tier.has_process:
             replica.stale = False
 
     def _next_tier(self, model: Model, replica: Replica, now: float) -> Tier:
@@ -186,7 +190,7 @@ class Moves:
         until = model.closed_until(base, now)
         if until > now:
             self._fleet.timers.arm(model.name, until)
-            if not self._others_may_serve(model):
+            if not self._others_may_serve(model, now):
                 reason = model.quarantines[base].reason
                 message = f"model {model.name!r} failed repeatedly and is not tried again for now: {reason}"
                 self._admission.reject_all(model, RejectKind.QUARANTINED, message, retry_after=until - now)
@@ -202,11 +206,20 @@ class Moves:
             attempt = Attempt(done.source, reason)
             if done.source is model.spec.base:
                 self._start_failed(model, attempt, now)
-                return
-            model.tried.append(attempt)
-        tier = done.source if done.is_wake else done.target
-        if tier is model.spec.base:
-            return
+            else:
+                self._warm_wake_failed(model, attempt, now)
+        elif done.target is not model.spec.base:
+            self._tier_failed(model, done.target, reason, now)
+
+    def _warm_wake_failed(self, model: Model, attempt: Attempt, now: float) -> None:
+        """A wake that needed no start failed: the same requests are served by the next rung."""
+        model.tried.append(attempt)
+        if attempt.tier is Tier.SNAPSHOT and model.snapshot is not None:
+            model.snapshot.passed_over = True
+        self._tier_failed(model, attempt.tier, attempt.reason, now)
+
+    def _tier_failed(self, model: Model, tier: Tier, reason: str, now: float) -> None:
+        """A tier other than the base failed: after repeated failure it is left out for a while."""
         quarantine = model.quarantines.setdefault(tier, Quarantine())
         quarantine.failures += 1
         quarantine.reason = reason
@@ -226,72 +239,18 @@ class Moves:
             return
         model.quarantines[model.spec.base] = Quarantine(model.failures, now + closed, attempt.reason)
         self._fleet.timers.arm(model.name, now + closed)
-        if not self._others_may_serve(model):
+        if not self._others_may_serve(model, now):
             message = f"model {model.name!r} could not be woken"
             self._admission.reject_all(model, RejectKind.WAKE_FAILED, message, retry_after=closed)
             model.tried.clear()
+            if model.snapshot is not None:
+                model.snapshot.passed_over = False
 
-    def _others_may_serve(self, model: Model) -> bool:
+    def _others_may_serve(self, model: Model, now: float) -> bool:
         """Whether another replica runs, wakes, or can be woken without a start from the base tier."""
-        return any(
-            r.tier is not model.spec.base or (r.transition is not None and r.transition.is_wake) for r in model.replicas
+        return model.home(now) is not model.spec.base or any(
+            r.tier.has_process or (r.transition is not None and r.transition.is_wake) for r in model.replicas
         )
-
-    def _make_room(self, model: Model, extra: Resources, now: float) -> None:
-        """Evict idle replicas for a wake that needs `extra`, unless what already rests will free enough."""
-        fleet = self._fleet
-        fleet.blocked[model.name] = model
-        expected = fleet.ledger.free - self._reserved_for_others(model)
-        for replica in fleet.in_transition():
-            expected = expected + self._still_to_free(replica)
-        model.reservation = extra
-        if extra.fits(expected):
-            return
-        chosen = fleet.policy.evict(self._eviction_options(model, now), extra - expected)
-        if not chosen:
-            model.reservation = None
-        for eviction in chosen:
-            self._begin(fleet.replicas[eviction.replica_id], eviction.target, now)
-
-    def _still_to_free(self, replica: Replica) -> Resources:
-        """What the end of a transition will give back."""
-        assert replica.transition is not None
-        spec = self._fleet.models[replica.model].spec
-        return self._fleet.ledger.charged(replica.id) - self._fleet.ledger.need(spec, replica.transition.target)
-
-    def _eviction_options(self, beneficiary: Model | None, now: float) -> list[Eviction]:
-        """All ways to make room, except at the cost of the beneficiary itself or of what woke only just now."""
-        fleet = self._fleet
-        options: list[Eviction] = []
-        for model in fleet.models.values():
-            if model is beneficiary:
-                continue
-            running = sum(1 for r in model.replicas if r.tier is Tier.RUNNING and r.transition is None)
-            for replica in model.replicas:
-                if not replica.idle or replica.tier is model.spec.base:
-                    continue
-                if replica.tier is Tier.RUNNING:
-                    safe_until = replica.since + model.spec.min_active
-                    if running <= model.floor:
-                        continue
-                    if safe_until > now:
-                        fleet.timers.arm((beneficiary or model).name, safe_until)
-                        continue
-                held = fleet.ledger.charged(replica.id)
-                for tier in model.colder_tiers(replica.tier, now):
-                    freed = held - fleet.ledger.need(model.spec, tier)
-                    cost = fleet.costs.estimate(model.name, tier)
-                    options.append(Eviction(replica.id, tier, freed, cost, replica.idle_since))
-        return options
-
-    def _reserved_for_others(self, model: Model) -> Resources:
-        return sum(
-            (m.reservation for m in self._fleet.blocked.values() if m is not model and m.reservation), Resources()
-        )
-
-    def _unblock(self, model: Model) -> None:
-        self._fleet.blocked.pop(model.name, None)
-        model.reservation = None
 
 
 def _show(amount: Resources) -> str:

@@ -74,12 +74,24 @@ class Quarantine:
 
 
 @dataclass(slots=True)
+class Snapshot:
+    """The published snapshot of a model, and why its replicas are kept out of it.
+
+    `passed_over`: a restore failed, so the wake that it was for goes on from the base tier. `let_go`: its keep-alive
+    has ended, or an operator rested the model colder; until a replica runs again nobody goes back to it.
+    """
+
+    passed_over: bool = False
+    let_go: bool = False
+
+
+@dataclass(slots=True)
 class Model:
     """One configured model.
 
     `failures` counts starts that failed, or engines that crashed before they served anything, in a row; the base tier
     is not used before `retry_at`. `tried` are the rungs that failed since the last success. `reservation` is the
-    memory that others are being evicted to free for its next wake.
+    memory that others are being evicted to free for its next wake. `snapshot` is None while there is none.
     """
 
     spec: ModelSpec
@@ -90,6 +102,7 @@ class Model:
     failures: int = 0
     retry_at: float = -math.inf
     reservation: Resources | None = None
+    snapshot: Snapshot | None = None
     gone: bool = False
 
     @property
@@ -103,9 +116,16 @@ class Model:
         return quarantine.until if quarantine and quarantine.until > now else -math.inf
 
     def colder_tiers(self, tier: Tier, now: float) -> list[Tier]:
-        """The tiers of this model below `tier` that are open now, warmest first. The base tier is always open."""
-        base = self.spec.base
-        return [t for t in self.spec.tiers if t.rank > tier.rank and (t is base or self.closed_until(t, now) <= now)]
+        """The tiers of this model below `tier` that are open now, warmest first. The base tier is always open, and
+        `snapshot` only while there is one."""
+        return [t for t in self.spec.tiers if t.rank > tier.rank and self._open(t, now)]
+
+    def home(self, now: float) -> Tier:
+        """The tier of a replica that has no process: `snapshot` if it would be woken from it, else the base tier."""
+        snapshot = self.snapshot
+        if snapshot is None or snapshot.passed_over or snapshot.let_go or Tier.SNAPSHOT not in self.spec.tiers:
+            return self.spec.base
+        return Tier.SNAPSHOT if self._open(Tier.SNAPSHOT, now) else self.spec.base
 
     def keep_alive(self, tier: Tier) -> float:
         """Seconds that an idle replica stays in `tier`."""
@@ -115,3 +135,8 @@ class Model:
     def floor(self) -> int:
         """Replicas that are kept running without requests."""
         return 0 if self.gone else max(self.spec.min_replicas, 1 if self.spec.pin else 0)
+
+    def _open(self, tier: Tier, now: float) -> bool:
+        if tier is self.spec.base:
+            return True
+        return (tier is not Tier.SNAPSHOT or self.snapshot is not None) and self.closed_until(tier, now) <= now

@@ -51,6 +51,18 @@ class Resources:
         """Component-wise maximum: what a transition between two tiers may hold at its worst moment."""
         return Resources(max(self.ram, other.ram), max(self.gpu, other.gpu), max(self.disk, other.disk))
 
+    def smaller(self, other: "Resources") -> "Resources":
+        """Component-wise minimum."""
+        return Resources(min(self.ram, other.ram), min(self.gpu, other.gpu), min(self.disk, other.disk))
+
+    def beyond(self, room: "Resources") -> "Resources":
+        """What is missing in `room` for this to fit; nothing exactly where it fits. Never negative."""
+        return Resources(
+            _beyond(self.ram, room.ram),
+            _beyond(self.gpu, room.gpu),
+            _beyond(self.disk, room.disk),
+        )
+
     def fits(self, room: "Resources") -> bool:
         """Whether every component is at most that of `room`. A component that asks for nothing always fits."""
         return (
@@ -60,12 +72,17 @@ class Resources:
         )
 
 
+def _beyond(wanted: int, room: int) -> int:
+    return max(0, wanted - room) if wanted > 0 else 0
+
+
 @dataclass(frozen=True, slots=True)
 class ModelSpec:
     """What the scheduler knows of one configured model. Times in seconds.
 
     `tiers` are the tiers this model may use here, warmest first; the first is `running`, the last is the base tier
-    (`cached` or `cold`) in which no process exists. `keep_alive[tier]` is how long an idle replica stays in a tier
+    (`cached` or `cold`) in which no process exists. If `snapshot` is among them it is used while there is a snapshot,
+    which the node tells. `keep_alive[tier]` is how long an idle replica stays in a tier
     before it is rested to the next one. `declared[tier]` is what a replica is believed to hold until it is measured.
     """
 
