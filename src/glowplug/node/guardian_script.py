@@ -78,10 +78,10 @@ class Guard:
             self._fork_sandbox(order, told)
         os.close(told)
         # The engine's end of the pipe closes with its exec, so no error to read means that the program runs.
-        report = b""
-        while part := os.read(failure, 4096):
-            report += part
+        report = _read_while_wanted(failure)
         os.close(failure)
+        if report is None:
+            return False
         # From here on the pipe of the engine's output is the engine's alone, and closes with it.
         null = os.open(os.devnull, os.O_RDWR)
         os.dup2(null, 1)
@@ -274,6 +274,19 @@ def _innermost_pid(pid: int) -> bytes:
             return next((line.split()[-1] for line in file if line.startswith(b"NSpid:")), b"")
     except OSError:
         return b""
+
+
+def _read_while_wanted(pipe: int) -> bytes | None:
+    """All that comes until the other end is closed; None once the server wants the engine ended or is gone."""
+    events = select.poll()
+    events.register(pipe, select.POLLIN)
+    events.register(LIFELINE, select.POLLIN)
+    content = b""
+    while LIFELINE not in {descriptor for descriptor, _ in events.poll()}:
+        if not (part := os.read(pipe, 4096)):
+            return content
+        content += part
+    return None
 
 
 def _has_children() -> bool:

@@ -119,6 +119,7 @@ class Snapshots:
                     str(facts["output"]),
                     canary_of(facts),
                     at,
+                    manifest.raw_bytes,
                 )
         except (BadImage, Corrupt, Untrusted, NotFound) as error:
             await self.quarantine(model, str(error))

@@ -137,6 +137,7 @@ class Image:
         output: name of the pipe that was its output.
         canary: what it answered before the dump.
         at: where it was when it was asked for.
+        size: bytes.
     """
 
     id: str
@@ -146,6 +147,7 @@ class Image:
     output: str
     canary: CanaryAnswer
     at: ImageAt
+    size: int
 
 
 class Images(Protocol):

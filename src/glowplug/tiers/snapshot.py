@@ -25,6 +25,11 @@ from glowplug.tiers.process import STOP_GRACE, stop
 from glowplug.tiers.sandboxed import sandboxed_launch
 from glowplug.tiers.steps import perform
 
+_RESTORE_TIMEOUT = 20.0
+_SLOWEST = 100e6
+"""Seconds, and bytes per second, that CRIU gets. It restores 1 to 2 GB/s; on an image that it misreads it may go round
+in circles for ever, writing a log of gigabytes."""
+
 _HOOKS_TIMEOUT = 10.0
 """Seconds for all hooks after a restore. Reseeding takes milliseconds; what takes longer hangs."""
 
@@ -69,10 +74,14 @@ async def _restore(body: Body, host: Host, launch: Launch, image: Image, criu: C
     command = criu_jobs.restore_command(criu, place, image.output)
     fill = [(image.seen / FILES / name, private) for name, private in PRIVATE.items()]
     body.port = PORT
+    limit = _RESTORE_TIMEOUT + image.size / _SLOWEST
     try:
-        body.tree = await host.spawn(
-            body.replica_id, launch, host.images.sandbox(launch, Restore(command, image.engine, fill))
-        )
+        async with asyncio.timeout(limit):
+            body.tree = await host.spawn(
+                body.replica_id, launch, host.images.sandbox(launch, Restore(command, image.engine, fill))
+            )
+    except TimeoutError as error:
+        raise BadImage(f"CRIU did not restore the engine within {limit:.0f} s.") from error
     except TierError as error:
         log = await asyncio.to_thread(criu_jobs.read_log, place.log_folder / criu_jobs.RESTORE_LOG)
         if not log:
