@@ -157,6 +157,16 @@ def test_ps_as_a_table(server, glowplug):
     assert "\x1b" not in result.stdout
 
 
+def test_a_reason_that_holds_for_several_models_is_given_once(server, glowplug):
+    closed = {"snapshot": "CRIU is not installed", "cached": "weights are missing"}
+    server.models = [model("a", "cold", closed_tiers=closed), model("b", "cold", closed_tiers=closed)]
+    server.models.append(model("c", "cold", closed_tiers={"snapshot": "a start is as fast"}))
+    assert glowplug("ps").stdout.splitlines()[4:] == [
+        "a, b: snapshot is closed: CRIU is not installed",
+        "c: snapshot is closed: a start is as fast",
+    ]
+
+
 def test_a_machine_without_gpu_has_no_column_for_it(server, glowplug):
     server.models = [model("a", "running", replica("a-1", "a", "running", memory={"ram": 2048}))]
     assert [" ".join(line.split()) for line in glowplug("ps").stdout.splitlines()] == [

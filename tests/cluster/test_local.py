@@ -9,13 +9,14 @@ from glowplug.cluster.base import Rejected, ReplicaLost
 from glowplug.cluster.local import LocalCluster
 from glowplug.config.models import Config
 from glowplug.scheduler.effects import RejectKind
-from glowplug.scheduler.values import Tier
+from glowplug.scheduler.values import Resources, Tier
 
 PATIENCE = 30.0
 
 
 def configure(tmp_path, models, **server) -> Config:
-    return Config.model_validate({"server": server, "node": {"state_dir": tmp_path / "state"}, "models": models})
+    node = {"state_dir": tmp_path / "state"}
+    return Config.model_validate({"server": server, "node": node, "defaults": {"snapshot": "off"}, "models": models})
 
 
 def fake(options=None, **model):
@@ -261,3 +262,47 @@ async def test_whatever_goes_wrong_in_a_transition_it_ends(tmp_path, monkeypatch
             await cluster.wake("m")
         assert rejected.value.kind is RejectKind.WAKE_FAILED
         assert "the unexpected" in rejected.value.tried[0].reason
+
+
+async def test_a_snapshot_and_resident_images_are_shown_and_told_of(tmp_path):
+    async with running(configure(tmp_path, {"m": fake()})) as cluster:
+        assert view(cluster).closed_tiers[Tier.SNAPSHOT]
+        events = cluster.events()
+        cluster._node._on_snapshot("m", Resources(disk=5), "")
+        cluster._node._on_images(Resources(ram=7))
+        assert view(cluster).snapshot == {"ram": 0, "gpu": 0, "disk": 5}
+        assert cluster.image_memory == 7
+        assert view(cluster).tier is Tier.CACHED  # the tier is closed here, whatever there is
+        cluster._node._on_snapshot("m", None, "the engine changed")
+        assert view(cluster).snapshot is None
+        told = [await anext(events), await anext(events)]
+        assert [(e["type"], e["model"], e["ready"], e["disk"], e["reason"]) for e in told] == [
+            ("snapshot", "m", True, 5, None),
+            ("snapshot", "m", False, 0, "the engine changed"),
+        ]
+
+
+async def test_a_snapshot_of_an_earlier_server_is_known_before_the_models_are(tmp_path):
+    cluster = LocalCluster(configure(tmp_path, {"m": fake()}))
+    start = cluster._node.start
+
+    async def find_one():
+        await start()
+        cluster._node._on_snapshot("m", Resources(disk=5), "")
+
+    cluster._node.start = find_one
+    await cluster.start()
+    try:
+        assert view(cluster).snapshot == {"ram": 0, "gpu": 0, "disk": 5}
+    finally:
+        await cluster.close()
+
+
+async def test_a_wake_that_lacks_room_waits_for_images_to_be_released(tmp_path):
+    config = configure(tmp_path, {"m": fake(memory="1GiB")})
+    config = config.model_copy(update={"node": config.node.model_copy(update={"memory": 2**30})})
+    async with running(config) as cluster:
+        cluster._node._on_images(Resources(ram=2**29))
+        await cluster.wake("m")
+        assert cluster.image_memory == 0
+        assert view(cluster).tier is Tier.RUNNING

@@ -87,6 +87,7 @@ class Fleet:
         self.listeners: list[asyncio.Queue[Mapping[str, Any] | None]] = []
         self.lines = ["first line", "zweite Zeile: größer", "third"]
         self.later_lines: asyncio.Queue[str] = asyncio.Queue()
+        self.image_memory = 0
         self.views: list[ModelView] | None = None
 
     def resolve(self, name: str) -> str | None:
@@ -119,6 +120,7 @@ class Fleet:
                 last_wake={"from": "parked", "seconds": 0.02},
                 quarantine={},
                 closed_tiers={"snapshot": "CRIU is missing"},
+                snapshot=None,
             )
             for name, aliases in self.aliases.items()
         ]

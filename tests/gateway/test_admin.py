@@ -59,6 +59,7 @@ async def test_models_are_shown_as_the_cluster_sees_them(served: Served, fleet: 
         "last_wake": {"from": "parked", "seconds": 0.02},
         "quarantine": {},
         "closed_tiers": {"snapshot": "CRIU is missing"},
+        "snapshot": None,
     }
     assert await _get(served, "/models/alias") == models[0]
     assert await _get(served, "/models/org/big") == models[1]

@@ -91,7 +91,8 @@ async def test_fleet_is_measured_when_it_is_asked_for(served: Served, fleet: Fle
         replace(replica, id=f"m-{number}", state=state, memory={"ram": number, "gpu": 5})
         for number, state in ((2, "running"), (3, "waking:parked"), (4, "resting:cached"))
     )
-    fleet.views = [replace(view, replicas=(replica, *others))]
+    fleet.views = [replace(view, replicas=(replica, *others), snapshot={"ram": 0, "gpu": 0, "disk": 900})]
+    fleet.image_memory = 800
     metrics = await _metrics(served)
     assert metrics["glowplug_queue_requests", (("model", "m"),)] == 3
     assert metrics["glowplug_requests_in_flight", (("model", "m"),)] == 2
@@ -99,6 +100,8 @@ async def test_fleet_is_measured_when_it_is_asked_for(served: Served, fleet: Fle
     assert held[("kind", "ram"), ("tier", "parked")] == 1003
     assert held[("kind", "ram"), ("tier", "running")] == 2
     assert held[("kind", "gpu"), ("tier", "cached")] == 5
+    assert held[("kind", "disk"), ("tier", "snapshot")] == 900
+    assert held[("kind", "ram"), ("tier", "snapshot")] == 800
 
 
 async def test_wakes_are_counted_as_the_cluster_reports_them(served: Served, fleet: Fleet) -> None:

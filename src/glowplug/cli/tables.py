@@ -16,7 +16,10 @@ _WIDTH = 100_000  # characters; a row too long for the terminal is better wrappe
 
 
 def print_models(models: Sequence[Mapping[str, Any]]) -> None:
-    """One row for each replica, or for a model without one; below them, which tiers are quarantined and why."""
+    """One row for each replica, or for a model without one; below them, which tiers are quarantined or closed and why.
+
+    That a model has to be started, or its weights to be fetched first, is nothing to explain.
+    """
     console = Console(highlight=False, width=_WIDTH)
     rows = [row for model in models for row in _rows(model)]
     table = Table(box=None, pad_edge=False, header_style="bold")
@@ -30,6 +33,13 @@ def print_models(models: Sequence[Mapping[str, Any]]) -> None:
     for model in models:
         for tier, reason in model["quarantine"].items():
             console.print(Text(f"{model['name']}: {tier} is not used for now: {reason}", style="red"))
+    closed: dict[tuple[str, str], list[str]] = {}
+    for model in models:
+        for tier, reason in model["closed_tiers"].items():
+            if tier not in ("cached", "cold"):
+                closed.setdefault((tier, reason), []).append(str(model["name"]))
+    for (tier, reason), names in closed.items():
+        console.print(Text(f"{', '.join(names)}: {tier} is closed: {reason}", style="dim"))
 
 
 def duration(seconds: float) -> str:

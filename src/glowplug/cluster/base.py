@@ -69,7 +69,11 @@ class ReplicaView:
 
 @dataclass(frozen=True, slots=True)
 class ModelView:
-    """For display: one model. `tier` is the warmest that any replica is in."""
+    """For display: one model. `tier` is the warmest that any replica is in.
+
+    `snapshot` is what its snapshot holds (bytes by kind, once for all replicas), None if there is none; why there is
+    none is among `closed_tiers`.
+    """
 
     name: str
     engine: str
@@ -82,6 +86,7 @@ class ModelView:
     last_wake: Mapping[str, Any] | None
     quarantine: Mapping[str, str]
     closed_tiers: Mapping[str, str]
+    snapshot: Mapping[str, int] | None
 
 
 class Cluster(Protocol):
@@ -100,6 +105,11 @@ class Cluster(Protocol):
 
     def models(self) -> Sequence[ModelView]:
         """All configured models, for display."""
+        ...
+
+    @property
+    def image_memory(self) -> int:
+        """Bytes of RAM that snapshots are kept in, ready to be restored."""
         ...
 
     def names(self) -> Sequence[str]:

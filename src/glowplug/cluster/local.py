@@ -30,6 +30,7 @@ from glowplug.scheduler.effects import (
     Refused,
     Reject,
     RejectKind,
+    ReleaseImages,
     Rest,
     TierChanged,
     Wake,
@@ -37,6 +38,7 @@ from glowplug.scheduler.effects import (
 from glowplug.scheduler.events import (
     DrainAsked,
     Event,
+    ImagesHeld,
     MemoryMeasured,
     ModelsChanged,
     Outcome,
@@ -45,6 +47,8 @@ from glowplug.scheduler.events import (
     RequestArrived,
     RestartAsked,
     RestAsked,
+    SnapshotGone,
+    SnapshotReady,
     TimerFired,
     TransitionEnded,
 )
@@ -68,7 +72,14 @@ class LocalCluster:
         """Take the node's state directory. Raises StateDirError."""
         self._config = config
         self._names = aliases(config)
-        self._node = Node(config, config.node.state_dir, on_exit=self._exited, on_memory=self._measured)
+        self._node = Node(
+            config,
+            config.node.state_dir,
+            on_exit=self._exited,
+            on_memory=self._measured,
+            on_snapshot=self._snapshot_changed,
+            on_images=self._images_changed,
+        )
         costs = WakeCosts()
         for cost in self._node.store.costs():
             costs.record(cost.model, cost.tier, cost.seconds)
@@ -151,6 +162,11 @@ class LocalCluster:
             if model.name in self._config.models
         ]
 
+    @property
+    def image_memory(self) -> int:
+        """Bytes of RAM that snapshots are kept in, ready to be restored."""
+        return self._scheduler.images.ram
+
     async def wake(self, model: str) -> None:
         """Wake a replica and wait until it runs. Raises Rejected."""
         lease = self.lease(model)
@@ -204,6 +220,9 @@ class LocalCluster:
                 self._moves[effect.replica_id] = self._run(self._move(effect))
             case Abort():
                 self._node.abort(effect.replica_id)
+            case ReleaseImages():
+                # Later: the node may answer at once, and what else this event led to comes first.
+                self._loop.call_soon(self._node.release_images, effect.shortfall)
             case Check():
                 self._run(self._check(effect.replica_id))
             case TierChanged():
@@ -283,6 +302,19 @@ class LocalCluster:
 
     def _measured(self, replica_id: str, held: Resources) -> None:
         self._post(MemoryMeasured(replica_id, Tier.RUNNING, held))
+
+    def _snapshot_changed(self, model: str, held: Resources | None, reason: str) -> None:
+        self._post(SnapshotGone(model, reason) if held is None else SnapshotReady(model, held))
+        self._broadcast.send(
+            "snapshot",
+            model=model,
+            ready=held is not None,
+            disk=0 if held is None else held.disk,
+            reason=reason or None,
+        )
+
+    def _images_changed(self, held: Resources) -> None:
+        self._post(ImagesHeld(held))
 
     def _arm_timer(self) -> None:
         at = self._scheduler.next_timer()

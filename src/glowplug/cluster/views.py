@@ -7,7 +7,7 @@ from glowplug.cluster.base import ModelView, ReplicaView
 from glowplug.config.models import ModelConfig
 from glowplug.scheduler.core import Scheduler
 from glowplug.scheduler.state import Model, Replica
-from glowplug.scheduler.values import Tier
+from glowplug.scheduler.values import Resources, Tier
 
 
 def model_view(
@@ -33,6 +33,7 @@ def model_view(
         last_wake=last_wake,
         quarantine={tier: q.reason for tier, q in model.quarantines.items() if q.until > now},
         closed_tiers={tier.value: reason for tier, reason in closed_tiers.items()},
+        snapshot=None if (held := scheduler.snapshot(model.name)) is None else _bytes(held),
     )
 
 
@@ -47,5 +48,9 @@ def _replica_view(replica: Replica, scheduler: Scheduler, now: float, pid: int |
         in_flight=len(replica.leases),
         address=replica.address or None,
         pid=pid,
-        memory={"ram": held.ram, "gpu": held.gpu, "disk": held.disk},
+        memory=_bytes(held),
     )
+
+
+def _bytes(held: Resources) -> Mapping[str, int]:
+    return {"ram": held.ram, "gpu": held.gpu, "disk": held.disk}

@@ -63,12 +63,16 @@ class _FleetCollector(Collector):
     def collect(self) -> Iterator[GaugeMetricFamily]:
         queued, in_flight, memory = self._families()
         held: dict[tuple[str, str], int] = {}
+        if images := self._cluster.image_memory:
+            held[Tier.SNAPSHOT.value, "ram"] = images
         for model in self._cluster.models():
             queued.add_metric([model.name], model.queued)
             in_flight.add_metric([model.name], model.in_flight)
-            for replica in model.replicas:
-                tier = replica.state.rpartition(":")[2]
-                for kind, size in replica.memory.items():
+            holders = [(replica.state.rpartition(":")[2], replica.memory) for replica in model.replicas]
+            if model.snapshot is not None:
+                holders.append((Tier.SNAPSHOT.value, model.snapshot))
+            for tier, memory_of in holders:
+                for kind, size in memory_of.items():
                     held[tier, kind] = held.get((tier, kind), 0) + size
         for labels, size in sorted(held.items()):
             memory.add_metric(labels, size)
@@ -80,7 +84,9 @@ class _FleetCollector(Collector):
             GaugeMetricFamily("glowplug_queue_requests", "Requests waiting for a replica.", labels=["model"]),
             GaugeMetricFamily("glowplug_requests_in_flight", "Requests at work on replicas.", labels=["model"]),
             GaugeMetricFamily(
-                "glowplug_memory_bytes", "Memory and disk held by replicas, by tier.", labels=["tier", "kind"]
+                "glowplug_memory_bytes",
+                "Memory and disk held by replicas and snapshots, by tier.",
+                labels=["tier", "kind"],
             ),
         )
 

@@ -54,6 +54,11 @@ _SCHEMAS: dict[str, Any] = {
             "last_wake": {"type": ["object", "null"]},
             "quarantine": {**_mapping(_STRING), "description": "Tiers that failed, and why."},
             "closed_tiers": {**_mapping(_STRING), "description": "Tiers that cannot be used here, and why."},
+            "snapshot": {
+                "type": ["object", "null"],
+                "additionalProperties": _INTEGER,
+                "description": "Bytes that its snapshot holds, by kind; null if there is none.",
+            },
         }
     ),
     "Move": _object({"model": _STRING, "tier": _TIER, "seconds": _NUMBER}),

@@ -92,7 +92,7 @@ class SnapshotReady:
 
 @dataclass(frozen=True, slots=True)
 class SnapshotGone:
-    """The snapshot of `model` is no more, or fits no more. `reason` is one sentence."""
+    """The snapshot of `model` is no more, fits no more, or is not worth it. `reason` is one sentence."""
 
     model: str
     reason: str
