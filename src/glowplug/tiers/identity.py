@@ -15,12 +15,12 @@ from glowplug.checkpoint.sandbox_environment import ENGINE_NAMES, ENGINE_PREFIXE
 from glowplug.coldstart.secrets import without_secrets
 from glowplug.config.models import ModelConfig
 from glowplug.engines.base import Engine, EngineError, Launch
+from glowplug.inside import FOLDER
 from glowplug.tiers.model_files import model_files
 from glowplug.tiers.python_packages import distribution_records, interpreter_of
 
 FORMAT = 1
-"""Of sandboxes, of the hooks in the processes, and of this identity. A change that images of before would not survive
-raises it."""
+"""Of sandboxes and of this identity. A change that images of before would not survive raises it."""
 
 
 class IdentityError(Exception):
@@ -37,7 +37,7 @@ class Identity(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=
         engine_version: as its installation tells it.
         programs: digests of the program and of the Python that runs it, by path.
         packages: digests of the records of all distributions that this Python has, by `name-version`.
-        files: digests of the model's files, by path (`model_files`).
+        files: digests of the model's files (`model_files`) and of our own code in the processes, by path.
         arguments: the command line. In a sandbox host and port are the same for all.
         environment: what is configured, and what engines are known to read of what they are handed.
         directory: where the engine is started; None for the server's own.
@@ -112,7 +112,8 @@ def identity_of(
         programs |= {program: None, interpreter: None}
         records = {**distribution_records(interpreter, home), **records}
     try:
-        files = [path for path in model_files(engine.weights(model), launch) if path not in programs]
+        named = model_files(engine.weights(model), launch)
+        files = [path for path in (*named, *_ours_within(env)) if path not in programs]
         known = digests.file_digests([*programs, *records.values(), *files])
         version = engine.version(model)
     except (DigestError, EngineError) as error:
@@ -160,6 +161,13 @@ def _interpreted(programs: Sequence[Path], search_path: str) -> Iterator[tuple[P
     for program in programs:
         if (interpreter := interpreter_of(program, search_path)) is not None:
             yield program, interpreter
+
+
+def _ours_within(env: Mapping[str, str]) -> Sequence[Path]:
+    """Our modules, if the engine's processes run them: the hooks in an image are those of when it was made."""
+    if str(FOLDER) not in env.get("PYTHONPATH", "").split(os.pathsep):
+        return ()
+    return sorted(FOLDER.rglob("*.py"))
 
 
 def _matters(name: str, model: ModelConfig, launch: Launch) -> bool:

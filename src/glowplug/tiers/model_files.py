@@ -54,15 +54,19 @@ def _named(launch: Launch) -> Iterator[Path]:
     cwd = launch.cwd or Path.cwd()
     option = ""
     for word in launch.argv[1:]:
-        name, has_value, value = word.partition("=")
-        option = name if name.startswith("-") else option
-        if (word.startswith("-") and not has_value) or "log" in option.strip("-").replace("_", "-").split("-"):
+        name, has_value, value = word.partition("=") if word.startswith("-") else (option, "=", word)
+        option = "" if has_value else name
+        if not has_value or _is_for_logs(name):
             continue
-        for text in _texts(value if word.startswith("-") else word):
-            with suppress(OSError, ValueError):  # longer than a path can be, or with a zero byte
+        for text in _texts(value):
+            with suppress(OSError, ValueError, RuntimeError):  # too long for a path, a zero byte, the ~ of nobody
                 path = cwd / Path(text).expanduser()
                 if path.exists():
                     yield path
+
+
+def _is_for_logs(option: str) -> bool:
+    return "log" in option.replace("_", "-").split("-")
 
 
 def _texts(word: str) -> Iterable[str]:
