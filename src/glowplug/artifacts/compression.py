@@ -1,0 +1,3 @@
+"""How chunks are kept on this host."""
+
+LEVEL: int | None = 1
