@@ -8,15 +8,18 @@ rather than its RPC: the service (`criu swrk`) is the same program started the s
 import os
 import signal
 import subprocess
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
+from glowplug.checkpoint import processes
 from glowplug.checkpoint.criu_binary import Criu
 
 DUMP_LOG = "dump.log"
 RESTORE_LOG = "restore.log"
+_LONGEST_LOG = 1 << 20
+"""Characters that are kept. A few lines are usual at this verbosity."""
 
 _SHARED = (
     # The network of the sandbox is private and stands still with its processes: nobody has to be kept from sending.
@@ -31,11 +34,12 @@ _SHARED = (
 
 
 class CriuError(Exception):
-    """CRIU did not do what it was asked. `log` is what it wrote."""
+    """CRIU did not dump. `log` is what it wrote; `names` are the processes' by their ids in there."""
 
-    def __init__(self, what: str, log: str) -> None:
-        super().__init__(what)
+    def __init__(self, log: str, names: Mapping[int, str]) -> None:
+        super().__init__("CRIU did not dump")
         self.log = log
+        self.names = names
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,7 +81,8 @@ def dump(criu: Criu, *, init: int, engine: int, place: Place, timeout: float) ->
     except subprocess.TimeoutExpired as error:
         raise TimeoutError(f"CRIU took longer than {timeout:g} s") from error
     if done.returncode != 0:
-        raise CriuError("dump", read_log(place.log_folder / DUMP_LOG) or done.stdout + done.stderr)
+        log = read_log(place.log_folder / DUMP_LOG) or done.stdout + done.stderr
+        raise CriuError(log, _names(processes.descendants(init)))
 
 
 def restore_command(criu: Criu, place: Place, pipe: str) -> Sequence[str]:
@@ -100,12 +105,26 @@ def read_log(path: Path) -> str:
         return ""
 
 
+def keep_log(log: str, path: Path) -> Path:
+    """Put what CRIU wrote where the user finds it, in place of what was there; the path. Raises OSError."""
+    path.write_text(log[:_LONGEST_LOG])
+    return path
+
+
 def inner_pid(pid: int) -> int:
     """The number of a process in its own PID namespace. Raises OSError if it is gone."""
     for line in Path(f"/proc/{pid}/status").read_text().splitlines():
         if line.startswith("NSpid:"):
             return int(line.split()[-1])
     return pid
+
+
+def _names(pids: Iterable[int]) -> Mapping[int, str]:
+    names: dict[int, str] = {}
+    for pid in pids:
+        with suppress(OSError):
+            names[inner_pid(pid)] = Path(f"/proc/{pid}/comm").read_text().strip()
+    return names
 
 
 def resume(pids: Iterable[int]) -> None:

@@ -31,11 +31,7 @@ _DUMP_TIMEOUT = 90.0
 
 
 class NotDumped(Exception):
-    """The engine cannot be dumped, and runs on unharmed. The text is one sentence; `log` is what CRIU wrote."""
-
-    def __init__(self, message: str, log: str = "") -> None:
-        super().__init__(message)
-        self.log = log
+    """The engine cannot be dumped, and runs on unharmed. The text is one sentence."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,6 +71,9 @@ async def capture(body: Body, host: Host, criu: Criu, seen: Path, ours: Path) ->
     await perform(body.engine.sleep(body.model_name, body.model, body.port), body, host)
     try:
         pause = await asyncio.to_thread(_dump, criu, tree, tree.init, seen, ours)
+    except CriuError as error:
+        kept = criu_jobs.keep_log(error.log, host.state_dir(body.replica_id) / criu_jobs.DUMP_LOG)
+        raise NotDumped(f"CRIU {explain(error.log, 'dump', error.names)} (its log: {kept}).") from error
     finally:
         await perform(body.engine.wake(body.model_name, body.model, body.port), body, host)
     engine = criu_jobs.inner_pid(tree.pid)
@@ -96,8 +95,6 @@ def _dump(criu: Criu, tree: ProcessTree, init: int, seen: Path, ours: Path) -> f
                 copy_tree(f"/proc/{init}/root{private}", str(ours / FILES / name))
         finally:
             criu_jobs.resume(tree.pids())
-    except CriuError as error:
-        raise NotDumped(f"The engine cannot be dumped: {explain(error.log)}", error.log) from error
     except TimeoutError as error:
         raise TierError(f"The engine was harmed while it was dumped: {error}.") from error
     except OSError as error:

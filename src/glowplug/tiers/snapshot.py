@@ -6,6 +6,7 @@ To rest here is to end the process; to wake is to have CRIU bring the image back
 
 import asyncio
 import functools
+from collections.abc import Sequence
 from pathlib import Path
 from typing import ClassVar
 
@@ -17,7 +18,7 @@ from glowplug.checkpoint.sandbox import PORT, Restore, sandbox_closed
 from glowplug.checkpoint.sandbox_environment import secret_in
 from glowplug.config.models import ModelConfig
 from glowplug.engines.arguments import command_line
-from glowplug.engines.base import Engine, EngineError, Launch
+from glowplug.engines.base import EVERYWHERE, Engine, EngineError, Launch
 from glowplug.scheduler.values import Tier
 from glowplug.tiers.base import BadImage, Body, Host, Image, TierError
 from glowplug.tiers.capture import FILES, PAGES, PRIVATE
@@ -43,7 +44,7 @@ class SnapshotTier:
         """See `TierTransition.closed`."""
         if (reason := machine_closed() or engine.snapshottable(model)) is not None:
             return reason
-        if (secret := secret_in(model.env, command_line(model.args))) is not None:
+        if (secret := secret_in(model.env, _words(model, engine))) is not None:
             return f"{secret} is configured for the engine and would be in its image; remove it"
         return None
 
@@ -66,6 +67,14 @@ class SnapshotTier:
                 await _make_unique(body, host)
 
 
+def _words(model: ModelConfig, engine: Engine) -> Sequence[str]:
+    """The command line that would be in an image; as far as it is known, if the engine cannot be started."""
+    try:
+        return engine.launch("", model, PORT, EVERYWHERE).argv
+    except EngineError:
+        return command_line(model.args)
+
+
 async def _restore(body: Body, host: Host, launch: Launch, image: Image, criu: Criu) -> None:
     work = Path("restores") / body.replica_id
     place = criu_jobs.Place(image.seen / PAGES, image.seen / work, image.ours / work)
@@ -86,7 +95,8 @@ async def _restore(body: Body, host: Host, launch: Launch, image: Image, criu: C
         log = await asyncio.to_thread(criu_jobs.read_log, place.log_folder / criu_jobs.RESTORE_LOG)
         if not log:
             raise
-        raise BadImage(f"The engine cannot be restored: {explain(log)}") from error
+        kept = criu_jobs.keep_log(log, host.state_dir(body.replica_id) / criu_jobs.RESTORE_LOG)
+        raise BadImage(f"CRIU {explain(log, 'restore')} (its log: {kept}).") from error
 
 
 async def _make_unique(body: Body, host: Host) -> None:
