@@ -18,6 +18,8 @@ from glowplug.node.evidence import Evidences
 from glowplug.node.image_space import ImageSpace
 from glowplug.node.memory import host_memory, tree_memory
 from glowplug.node.resident_images import ResidentImages
+from glowplug.node.snapshot_orders import Order, Orders
+from glowplug.node.snapshot_views import KIND
 from glowplug.scheduler.values import Resources
 from glowplug.tiers.base import BadImage, Body, Host, Image, TierError
 from glowplug.tiers.capture import PAGES, Captured, NotDumped, canary_of, capture
@@ -27,8 +29,6 @@ from glowplug.tiers.snapshot import require_criu
 from glowplug.tiers.worth import ImageAt
 
 log = logging.getLogger(__name__)
-
-KIND = "snapshot"
 
 _ROOM = 1.2
 """Memory that must be available for a dump, as a multiple of what the engine holds: the image, and what the kernel
@@ -62,6 +62,7 @@ class Snapshots:
         self._resident = ResidentImages(space, budget, lambda size: on_images(Resources(ram=size)))
         self._published: dict[str, Manifest] = {}
         self._declined: dict[str, str] = {}
+        self._orders = Orders()
         self._background: set[asyncio.Task[None]] = set()
         self._one_at_a_time = asyncio.Lock()
 
@@ -121,7 +122,11 @@ class Snapshots:
                     at,
                     manifest.raw_bytes,
                 )
-        except (BadImage, Corrupt, Untrusted, NotFound) as error:
+        except NotFound as error:  # somebody removed it; perhaps another one is there
+            with contextlib.suppress(StoreError):
+                await self.rescan((model,))
+            raise TierError(str(error)) from error
+        except (BadImage, Corrupt, Untrusted) as error:
             await self.quarantine(model, str(error))
             raise TierError(str(error)) from error
         except (StoreError, OSError) as error:
@@ -135,9 +140,10 @@ class Snapshots:
         model = body.model_name
         try:
             identity = await asyncio.to_thread(self._identity, body, launch)
-            if await self._has(model, identity):
+            ordered = self._orders.waits(model)
+            if not ordered and await self._has(model, identity):
                 return
-            await self._require_worth(body, always=always)
+            await self._require_worth(body, always=always or ordered)
         except NotDumped as error:
             self._decline(model, str(error))
             return
@@ -147,7 +153,7 @@ class Snapshots:
         try:
             captured = await capture(body, host, require_criu(), self._resident.seen(folder), ours)
         except NotDumped as error:
-            self._decline(model, str(error), error.log)
+            self._decline(model, str(error))
             await self._resident.discard(folder)
         except BaseException as error:
             self._decline(model, str(error))
@@ -159,6 +165,38 @@ class Snapshots:
             task = asyncio.create_task(self._keep(model, identity, captured, folder))
             self._background.add(task)
             task.add_done_callback(self._background.discard)
+
+    @contextlib.asynccontextmanager
+    async def ordered(self, model: str) -> AsyncGenerator[Order, None]:
+        """While inside, the next start of a model is dumped whatever that is worth, and nothing is restored.
+
+        Entering does not suspend. Where nothing comes of the order, what there was is used again. Raises NotMade.
+        """
+        order = self._orders.place(model, self._published.get(model))
+        if self._published.pop(model, None) is not None:
+            self._on_snapshot(model, None, "a new one is being made")
+        try:
+            yield order
+        finally:
+            self._orders.remove(model)
+            if order.before is not None and model not in self._published:
+                self._publish(order.before)
+
+    async def rescan(self, wanted: Iterable[str]) -> None:
+        """Take note of what others removed from the store or put into it. Raises StoreError."""
+        before = dict(self._published)
+        newest = {manifest.model: manifest for manifest in reversed(await asyncio.to_thread(self._store.list, KIND))}
+        for model in {*before, *wanted}:
+            was, now = before.get(model), newest.get(model)
+            if self._published.get(model) is not was or self._orders.waits(model):
+                continue  # things went on while the store was read
+            if now is not None and (was is None or now.id != was.id):
+                self._publish(now)
+            elif now is None and was is not None:
+                del self._published[model]
+                self._on_snapshot(model, None, "it was removed")
+            if was is not None and (now is None or now.id != was.id):
+                await self._resident.drop(was.id)
 
     async def settled(self) -> None:
         """Wait until all that was dumped is published, or given up."""
@@ -231,10 +269,11 @@ class Snapshots:
         except BaseException:
             await self._resident.discard(folder)
             raise
-        before = self._published.get(model)
+        before = self._published.get(model) or self._orders.replaces(model)
         await self._resident.adopt(manifest.id, folder)
         self._publish(manifest)
-        if before is not None:
+        self._orders.fulfil(manifest)
+        if before is not None and before.id != manifest.id:
             await self._resident.drop(before.id)
             with contextlib.suppress(StoreError):  # being read: it goes when the next one is made
                 await asyncio.to_thread(self._store.remove, before.id)
@@ -288,8 +327,7 @@ class Snapshots:
         except (IdentityError, TierError) as error:
             raise NotDumped(str(error)) from error
 
-    def _decline(self, model: str, reason: str, criu_log: str = "") -> None:
+    def _decline(self, model: str, reason: str) -> None:
         log.warning("No snapshot of %s: %s", model, reason)
-        if criu_log:
-            log.debug("CRIU wrote:\n%s", criu_log)
         self._declined[model] = reason
+        self._orders.fail(model, reason)
