@@ -2,10 +2,12 @@
 
 import asyncio
 import logging
-from collections.abc import Callable, Coroutine, Mapping
+from collections.abc import AsyncGenerator, Callable, Coroutine, Mapping
+from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
+from glowplug.artifacts.digests import Digests
 from glowplug.artifacts.errors import StoreError
 from glowplug.artifacts.store import ArtifactStore
 from glowplug.config.models import Config, ModelConfig
@@ -19,7 +21,9 @@ from glowplug.node.landed import Landed
 from glowplug.node.logs import LogRing
 from glowplug.node.ports import PortPool
 from glowplug.node.replica import CALLED_OFF, HowToStart, Observers, Replica
+from glowplug.node.snapshot_orders import NotMade, Order
 from glowplug.node.snapshot_start import open_snapshots
+from glowplug.node.snapshot_views import SnapshotListing, Views
 from glowplug.node.store import Store
 from glowplug.node.supervisor import Supervisor
 from glowplug.node.watching import Sleep
@@ -144,6 +148,38 @@ class Node:
             self._on_images(Resources())
         else:
             self._run(self._host.snapshots.release(shortfall.ram))
+
+    @asynccontextmanager
+    async def ordered_snapshot(self, model: str) -> AsyncGenerator[Order, None]:
+        """While inside, the next start of a model makes a snapshot; see `Snapshots.ordered`. Raises NotMade."""
+        if reason := self._closed(model).get(Tier.SNAPSHOT):
+            raise NotMade(f"Model {model!r} can have no snapshot: {reason.rstrip('.')}.")
+        if Tier.SNAPSHOT not in self.tiers(model):
+            raise NotMade(f"Model {model!r} can have no snapshot: its tiers leave it out; add snapshot to them.")
+        if self._host.snapshots is None:
+            raise NotMade("No snapshot can be made here; the first lines of the log say why.")
+        async with self._host.snapshots.ordered(model) as order:
+            yield order
+
+    async def settled_snapshots(self) -> None:
+        """Wait until everything that was dumped is published, or given up."""
+        if self._host.snapshots is not None:
+            await self._host.snapshots.settled()
+
+    async def rescan_snapshots(self) -> None:
+        """Take note of snapshots that somebody removed from the store or put into it."""
+        if self._host.snapshots is not None:
+            try:
+                await self._host.snapshots.rescan(self._config.models)
+            except StoreError as error:
+                log.warning("The snapshots could not be looked through: %s", error)
+
+    async def snapshots(self) -> SnapshotListing:
+        """What is in the store. Raises StoreError."""
+        if self._artifacts is None:
+            return SnapshotListing()
+        views = Views(self._config.models, Digests(self._state_dir / "digests"))
+        return await asyncio.to_thread(views.listing, self._artifacts)
 
     def _closed(self, model: str) -> Mapping[Tier, str]:
         """The tiers that the model cannot use here, and why. One that does not exist yet is named only if asked for."""
