@@ -131,3 +131,23 @@ def test_a_user_without_a_home_directory_has_a_prefix_too(monkeypatch: pytest.Mo
     monkeypatch.delenv("HOME", raising=False)
     monkeypatch.setattr(os, "getuid", lambda: 54321)
     assert criu_binary.prefix().is_absolute()
+
+
+def test_a_file_is_asked_for_its_version_once_and_again_when_it_was_replaced(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    trace = folder / "asked"
+    named = program(folder / "mine" / "criu", f"Version: 4.2'; echo asked >> {trace}; echo '")
+    monkeypatch.setenv(criu_binary.VARIABLE, str(named))
+    found = [criu_binary.find() for _ in range(3)]
+    assert [criu and criu.version for criu in found] == [(4, 2, 0)] * 3
+    assert trace.read_text() == "asked\n"
+
+    program(folder / "mine" / "newer", "Version: 4.3.1").replace(named)
+    newer = criu_binary.find()
+    assert newer is not None
+    assert newer.version == (4, 3, 1)
+
+    named.chmod(0o777)
+    changed = criu_binary.find()
+    assert changed is None or changed.origin != criu_binary.VARIABLE

@@ -17,7 +17,9 @@ MODEL = ModelConfig(engine="fake", warmup=({"prompt": "a"}, {"prompt": "b"}))
 
 
 class Host:
-    """Notes what it is asked; health says no twice."""
+    """Notes what it is asked; health says no twice. It keeps no compile caches."""
+
+    caches = None
 
     def __init__(self, *answers):
         self.asked = []
@@ -50,11 +52,11 @@ class Host:
 class Tree:
     """A tree that is only ever stopped."""
 
-    ip = "127.0.0.1"
-    init = None
-
     pid = 1
     cgroup = None
+    ip = "127.0.0.1"
+    init = None
+    output_pipe = ""
 
     def __init__(self, host):
         self.exited = asyncio.get_running_loop().create_future()
@@ -75,7 +77,7 @@ def _body(model=MODEL, engine=None):
 
 
 def test_every_tier_is_registered_under_its_own_name():
-    assert set(TRANSITIONS) == {Tier.PARKED, Tier.CACHED, Tier.COLD}
+    assert set(TRANSITIONS) == {Tier.PARKED, Tier.SNAPSHOT, Tier.CACHED, Tier.COLD}
     assert all(transition.tier is tier for tier, transition in TRANSITIONS.items())
 
 
