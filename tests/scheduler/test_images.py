@@ -4,7 +4,7 @@ from glowplug.scheduler.effects import ReleaseImages
 from glowplug.scheduler.events import MemoryMeasured, Outcome, RequestArrived
 from glowplug.scheduler.images import PATIENCE
 from glowplug.scheduler.values import Resources
-from tests.scheduler.world import GIB, R, S, World, snapshotted, spec
+from tests.scheduler.world import GIB, C, R, S, World, snapshotted, spec
 
 
 def test_images_are_one_account_of_the_ledger():
@@ -77,6 +77,37 @@ def test_a_node_that_does_not_answer_is_not_waited_for_long():
     world.pass_time(0.01)
     assert [rest.replica_id for rest in world.rests] == ["a-0"]
     assert len(world.released) == 1
+
+
+def test_a_look_at_the_model_in_between_does_not_make_it_wait_longer():
+    world = World(spec("a"), spec("b"), ram=2 * GIB)
+    world.run_up("a")
+    world.images(GIB)
+    world.ask("b", timeout=PATIENCE / 2)
+    world.ask("b")
+    world.pass_time(PATIENCE)
+    assert [rest.replica_id for rest in world.rests] == ["a-0"]
+
+
+def test_nor_does_one_in_between_when_more_is_held_than_there_is():
+    world = World(spec("a", tiers=(R, C), keep_alive={R: PATIENCE / 2}), spec("b"), ram=2 * GIB)
+    world.run_up("a")
+    world.run_up("b")
+    world.images(2 * GIB)
+    assert world.released == [Resources(ram=2 * GIB)]
+    world.pass_time(PATIENCE)
+    assert [rest.replica_id for rest in world.rests] == ["a-0", "b-0"]
+
+
+def test_room_that_images_make_is_kept_for_whom_it_is_made():
+    world = World(spec("b", declared={R: Resources(ram=2 * GIB)}), spec("c"), ram=3 * GIB)
+    world.images(3 * GIB // 2)
+    world.ask("b")
+    world.ask("c")  # would fit now
+    world.lose_snapshot("c")  # whatever makes it look at all who wait
+    assert not world.pending
+    world.images(GIB)
+    assert list(world.pending) == ["b-0"]
 
 
 def test_what_was_in_use_may_be_asked_for_again_when_a_restore_has_ended_or_there_is_more():

@@ -78,7 +78,7 @@ class SchedulerMachine(RuleBasedStateMachine):
                 model = self.world.scheduler._fleet.models[replica.model]
                 load = len(model.queue) + sum(len(r.leases) for r in model.replicas)
                 assert load > 0 or model.floor > 0, "woken for nobody"
-                assert model.queue or model.floor or load > model.spec.target_concurrency
+                assert model.queue or model.floor or load > model.spec.comfortable
                 assert replica.tier is not S or replica.model in self.snapshots, "restored from nothing"
             else:
                 assert not replica.leases, "a busy replica was rested"

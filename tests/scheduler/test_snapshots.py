@@ -79,6 +79,10 @@ def test_the_disk_of_a_snapshot_is_charged_once_however_many_replicas_rest_in_it
     assert [world.scheduler.charged(r.id) for r in world.model().replicas] == [Resources()] * 4
     world.snapshot(disk=2 * GIB)
     assert world.scheduler.held == Resources(disk=2 * GIB)
+    world.end(restore(world))
+    world.send(RestAsked("m", S))
+    world.finish(measured=Resources(disk=2 * GIB))
+    assert world.scheduler.held == Resources(disk=2 * GIB)
     world.lose_snapshot()
     assert world.scheduler.held == Resources()
 
@@ -144,6 +148,34 @@ def test_after_a_start_the_snapshot_is_used_again_until_it_has_failed_too_often(
     assert tiers(world) == [C]
     world.pass_time(1)
     assert tiers(world) == [S]
+
+
+def test_a_pinned_model_that_cannot_be_started_is_restored_again():
+    world = World(snapshotted(pin=True), patience=Patience(max_failures=1, quarantine=30))
+    world.finish()
+    world.snapshot()
+    world.send(RestartAsked("m"))
+    world.finish()
+    assert world.pending["m-0"].source is S
+    world.model().quarantines.clear()
+    world.scheduler._fleet.patience = Patience(max_failures=2, quarantine=30)
+    world.fail()
+    world.fail()
+    world.fail()
+    assert [wake.source for wake in world.wakes[1:]] == [S, C, C, S]
+
+
+def test_a_restart_forgets_that_a_restore_failed():
+    world = World(snapshotted(pin=True), patience=Patience(backoff=60))
+    world.finish()
+    world.snapshot()
+    world.send(RestartAsked("m"))
+    world.finish()
+    for _ in range(3):
+        world.fail()
+    assert not world.pending  # the next start has to wait a minute
+    world.send(RestartAsked("m"))
+    assert world.pending["m-0"].source is S
 
 
 def test_when_the_client_has_left_the_next_one_is_served_from_the_snapshot_again():
@@ -273,6 +305,23 @@ def test_a_snapshot_that_was_kept_although_nobody_wanted_it_is_used_again_after_
     assert world.wakes[-1].source is C
     world.pass_time(30)
     assert world.pending["m-0"].target is S
+    world.finish()
+    assert tiers(world) == [S]
+
+
+def test_a_snapshot_is_not_given_up_while_somebody_waits_for_room_to_restore_it():
+    world = World(snapshotted(keep_alive={R: 30, S: 100}), spec("busy"), ram=GIB)
+    world.snapshot()
+    world.run_up("busy")
+    running = world.ask("busy")
+    request = world.ask("m")
+    world.pass_time(200)
+    assert not world.pending
+    world.end(running)
+    world.finish("busy-0")
+    assert world.pending["m-0"].source is S
+    world.finish()
+    assert request in world.grants
 
 
 def test_an_operator_rests_to_the_snapshot_if_there_is_one():

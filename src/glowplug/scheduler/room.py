@@ -57,11 +57,14 @@ class Room:
         over = Resources(held.ram, held.gpu).beyond(fleet.ledger.capacity)
         if over == _NOTHING:
             return ()
+        anyone = next(iter(fleet.models), "")
+        if images.pending:
+            fleet.timers.arm(anyone, images.answer_by)
         over = (over - self._on_its_way()).beyond(_NOTHING)
         if over == _NOTHING or images.pending:
             return ()
         left = over.beyond(images.available)
-        self._ask(over - left, next(iter(fleet.models), ""), now)
+        self._ask(over - left, anyone, now)
         return self._evict(left, None, now) or ()
 
     def release(self, model: Model) -> None:
