@@ -103,13 +103,14 @@ def _listen(endpoint: _Endpoint) -> None:
     deferred = _signal.valid_signals() - {getattr(_signal, name) for name in _SYNCHRONOUS}
     usual = _signal.pthread_sigmask(_signal.SIG_BLOCK, deferred)
     while True:
+        question = asker = b""
         try:
-            question, asker = endpoint.socket.recvfrom(protocol.LONGEST)
+            if endpoint.intact():
+                question, asker = endpoint.socket.recvfrom(protocol.LONGEST)
         except OSError as error:
             if endpoint.intact():
                 _complain(error)
                 return
-            question = asker = b""
         try:
             if not endpoint.intact():  # an engine that closes all files takes ours for a stranger's
                 endpoint.let_go()
