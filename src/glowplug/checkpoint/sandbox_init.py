@@ -15,6 +15,7 @@ import select
 import signal
 import socket
 import struct
+import time
 from collections.abc import Callable
 from typing import Any, NoReturn
 
@@ -54,11 +55,13 @@ def run(plan: dict[str, Any], guardian: int, told: int, report: int, start_engin
 
     Args:
         plan: `mounts_of` (a file that names the mount namespace to begin from, or None), `visible` (directories below
-            /tmp that stay visible), `restore` (None, or `argv` of CRIU, `pid` that the engine will have, and `fill`:
-            pairs of a directory and the private one that it is copied to first).
+            /tmp that stay visible), `listen` (a port to listen at for the server, or None), `restore` (None, or `argv`
+            of CRIU, `pid` that the engine will have, and `fill`: pairs of a directory and the private one that it is
+            copied to first).
         guardian: pipe whose other end only our parent holds, and never writes to.
         told: pipe to write an error to; it is closed once the engine runs.
-        report: pipe for `main PID` and, at its end, `exit NUMBER` or `signal NUMBER`.
+        report: Unix socket for packets: the engine's process and the listening socket, as ancillary data of one byte;
+            at the engine's end `exit NUMBER` or `signal NUMBER`.
         start_engine: becomes the engine, in a child.
     """
     _libc.prctl(_PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
@@ -67,6 +70,7 @@ def run(plan: dict[str, Any], guardian: int, told: int, report: int, start_engin
         os._exit(1)
     try:
         make_private(plan)
+        listening = None if plan["listen"] is None else _listen(plan["listen"])
         restore = plan["restore"]
         if restore is None:
             _use_pids_after(_FIRST_PID)
@@ -79,13 +83,13 @@ def run(plan: dict[str, Any], guardian: int, told: int, report: int, start_engin
                 copy_tree(source, target)
             _use_pids_after(_FIRST_PID_OF_HELPERS)
             main = _restore(restore)
+        _introduce(main, listening, report)
     except OSError as error:
         name = f" {error.filename}" if error.filename else ""
         os.write(told, f"{error.errno or 0} {error.strerror}{name}".encode(errors="replace"))
         os._exit(1)
     os.close(told)
     _leave_output()
-    os.write(report, b"main %d\n" % main)
     os.write(report, _await(main))
     _end_the_rest()
     os._exit(0)
@@ -99,9 +103,12 @@ def default_signals() -> None:
 
 def copy_tree(source: str, target: str) -> None:
     """Copy directories, files with their holes, symbolic links and FIFOs; owners and modes too. Raises OSError."""
+    device = os.stat(source).st_dev  # noqa: PTH116
     for entry in os.scandir(source):
         made = f"{target}/{entry.name}"
         status = entry.stat(follow_symlinks=False)
+        if status.st_dev != device:
+            continue  # mounted there from outside
         if entry.is_symlink():
             os.symlink(os.readlink(entry.path), made)  # noqa: PTH115, PTH211
         elif entry.is_dir(follow_symlinks=False):
@@ -176,6 +183,26 @@ def _loopback_up() -> None:
         fcntl.ioctl(any_socket, _SIOCSIFFLAGS, struct.pack("16sH22x", b"lo", flags | _IFF_UP))
 
 
+def _listen(port: int) -> socket.socket:
+    """A socket that the server is to have. It listens before there is an engine, so none finds the port closed."""
+    listening = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
+    listening.bind(("127.0.0.1", port))
+    listening.listen()
+    return listening
+
+
+def _introduce(main: int, listening: socket.socket | None, report: int) -> None:
+    """Tell who the engine is, by credentials: the kernel translates the process id for whoever receives them."""
+    credentials = struct.pack("3i", main, os.getuid(), os.getgid())
+    ancillary: list[tuple[int, int, bytes]] = [(socket.SOL_SOCKET, socket.SCM_CREDENTIALS, credentials)]
+    if listening is not None:
+        ancillary.append((socket.SOL_SOCKET, socket.SCM_RIGHTS, struct.pack("i", listening.fileno())))
+    with socket.socket(fileno=os.dup(report)) as packets:
+        packets.sendmsg([b"m"], ancillary)
+    if listening is not None:
+        listening.close()
+
+
 def _use_pids_after(pid: int) -> None:
     with open("/proc/sys/kernel/ns_last_pid", "w") as last:  # noqa: PTH123
         last.write(str(pid))
@@ -191,12 +218,17 @@ def _restore(restore: dict[str, Any]) -> int:
         except OSError as error:
             os.write(2, f"CRIU cannot be started: {error.strerror}\n".encode())
         os._exit(127)
+    main = int(restore["pid"])
+    ended_at_once = False
     while True:
         pid, status = os.wait()
+        ended_at_once = ended_at_once or pid == main
         if pid == criu:
             if status != 0:
                 raise OSError(0, "CRIU did not restore the image")
-            return int(restore["pid"])
+            if ended_at_once:
+                raise OSError(0, "the restored engine ended at once")
+            return main
 
 
 def _leave_output() -> None:
@@ -221,12 +253,14 @@ def _await(main: int) -> bytes:
 
 def _end_the_rest() -> None:
     """SIGTERM to what the engine left behind, and wait for its end a little. Our own end kills what remains."""
-    signal.signal(signal.SIGALRM, lambda _number, _frame: os._exit(0))
-    signal.setitimer(signal.ITIMER_REAL, _GRACE)
+    deadline = time.monotonic() + _GRACE
+    signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGCHLD})
     try:
         os.kill(-1, signal.SIGTERM)
-        while True:
-            os.wait()
+        while (left := deadline - time.monotonic()) > 0:
+            while os.waitpid(-1, os.WNOHANG)[0]:
+                pass
+            signal.sigtimedwait({signal.SIGCHLD}, left)
     except (ChildProcessError, ProcessLookupError):
         return
 

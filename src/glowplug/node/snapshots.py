@@ -78,6 +78,7 @@ class Snapshots:
         for task in self._background:
             task.cancel()
         await asyncio.gather(*self._background, return_exceptions=True)
+        await self._resident.close()
         await asyncio.to_thread(self._space.close)
 
     def declined(self, model: str) -> str | None:
@@ -110,7 +111,9 @@ class Snapshots:
                     async def fill(folder: Path) -> None:
                         await asyncio.to_thread(reader.materialise, folder)
 
-                    folder = await stack.enter_async_context(self._resident.using(manifest.id, fill))
+                    folder = await stack.enter_async_context(
+                        self._resident.using(manifest.id, manifest.raw_bytes, fill)
+                    )
                     facts = manifest.facts
                 yield Image(
                     manifest.id,
@@ -154,10 +157,10 @@ class Snapshots:
             captured = await capture(body, host, require_criu(), self._resident.seen(folder), ours)
         except NotDumped as error:
             self._decline(model, str(error))
-            await self._resident.discard(folder)
+            self._resident.discard(folder)
         except BaseException as error:
             self._decline(model, str(error))
-            await self._resident.discard(folder)
+            self._resident.discard(folder)
             raise
         else:
             log.info("%s was dumped; it stood still for %.2f s", body.replica_id, captured.pause)
@@ -196,7 +199,7 @@ class Snapshots:
                 del self._published[model]
                 self._on_snapshot(model, None, "it was removed")
             if was is not None and (now is None or now.id != was.id):
-                await self._resident.drop(was.id)
+                self._resident.drop(was.id)
 
     async def settled(self) -> None:
         """Wait until all that was dumped is published, or given up."""
@@ -205,13 +208,13 @@ class Snapshots:
 
     async def release(self, wanted: int) -> None:
         """Free memory of images that nobody uses; `on_images` is told in any case."""
-        await self._resident.release(wanted)
+        self._resident.release(wanted)
 
     async def remove(self, model: str) -> None:
         """Nobody wants the snapshot of a model any more."""
         manifest = self._published.pop(model, None)
         if manifest is not None:
-            await self._resident.drop(manifest.id)
+            self._resident.drop(manifest.id)
             with contextlib.suppress(StoreError):  # it is gone, or being exported: then it stays for another time
                 await asyncio.to_thread(self._store.remove, manifest.id)
                 await asyncio.to_thread(self._store.collect)
@@ -223,7 +226,7 @@ class Snapshots:
         if manifest is None:
             return
         log.warning("The snapshot of %s is set aside: %s", model, reason)
-        await self._resident.drop(manifest.id)
+        self._resident.drop(manifest.id)
         try:
             await asyncio.to_thread(self._store.quarantine, manifest.id, reason)
         except StoreError as error:
@@ -264,17 +267,17 @@ class Snapshots:
                 )
         except (StoreError, ImageError, OSError) as error:
             self._decline(model, f"The snapshot could not be stored: {error}")
-            await self._resident.discard(folder)
+            self._resident.discard(folder)
             return
         except BaseException:
-            await self._resident.discard(folder)
+            self._resident.discard(folder)
             raise
         before = self._published.get(model) or self._orders.replaces(model)
         await self._resident.adopt(manifest.id, folder)
         self._publish(manifest)
         self._orders.fulfil(manifest)
         if before is not None and before.id != manifest.id:
-            await self._resident.drop(before.id)
+            self._resident.drop(before.id)
             with contextlib.suppress(StoreError):  # being read: it goes when the next one is made
                 await asyncio.to_thread(self._store.remove, before.id)
         await asyncio.to_thread(self._store.collect)
@@ -292,7 +295,7 @@ class Snapshots:
         if changed := differences(manifest.identity, now):
             reason = f"The snapshot does not fit any more: {'; '.join(changed)}."
             self._published.pop(body.model_name, None)
-            await self._resident.drop(manifest.id)
+            self._resident.drop(manifest.id)
             self._on_snapshot(body.model_name, None, reason)
             raise TierError(reason)
 
