@@ -6,15 +6,17 @@ from glowplug import __version__
 from glowplug.cli.bench import bench
 from glowplug.cli.compare import compare
 from glowplug.cli.config import config
+from glowplug.cli.doctor import doctor
 from glowplug.cli.logs import logs
 from glowplug.cli.profile import profile
 from glowplug.cli.ps import ps
 from glowplug.cli.rest import rest
 from glowplug.cli.restart import restart
 from glowplug.cli.serve import serve
+from glowplug.cli.snapshot import snapshot
 from glowplug.cli.wake import wake
 
-_COMMANDS = (serve, ps, wake, rest, restart, logs, config, profile, bench, compare)
+_COMMANDS = (serve, ps, wake, rest, restart, logs, snapshot, doctor, config, profile, bench, compare)
 
 
 class _InOrder(click.Group):
@@ -40,6 +42,7 @@ def main() -> None:
     Begin with:
       glowplug config example > glowplug.yaml    a commented file; put your models in
       glowplug config check                      is it right?
+      glowplug doctor                            what can this machine do?
       glowplug serve                             serves http://127.0.0.1:8000/v1 until Ctrl-C
 
     \b

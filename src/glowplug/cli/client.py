@@ -22,6 +22,10 @@ class ServerError(click.ClickException):
     """There is no server, or it refused. The text is one sentence for the user; the exit code is 1."""
 
 
+class NoServer(ServerError):
+    """Nothing listens at the address."""
+
+
 def parse_server(text: str) -> SplitResult:
     """The address of a server; `http://` may be left out.
 
@@ -49,6 +53,12 @@ class AdminClient:
         """The address as a user writes it."""
         return self._server.geturl().rstrip("/")
 
+    def at(self, server: SplitResult) -> "AdminClient":
+        """The client, with the same key, of another server."""
+        other = AdminClient(server)
+        other._headers = self._headers
+        return other
+
     def models(self) -> Sequence[Mapping[str, Any]]:
         """All models as the API tells them, each with its replicas."""
         models: object = self._json("GET", "/models", timeout=_READ_TIMEOUT).get("models")
@@ -68,6 +78,10 @@ class AdminClient:
     def restart(self, model: str) -> Mapping[str, Any]:
         """End the processes of a model and wait for it."""
         return self._json("POST", f"/models/{quote(model, safe='')}/restart")
+
+    def create_snapshot(self, model: str) -> Mapping[str, Any]:
+        """Make a snapshot of a model and wait until it is published."""
+        return self._json("POST", f"/models/{quote(model, safe='')}/snapshot")
 
     def logs(self, replica: str, *, follow: bool) -> Iterator[str]:
         """Lines that the engine of a replica printed; with `follow` also those to come."""
@@ -119,7 +133,7 @@ class AdminClient:
         except (OSError, UnicodeError) as error:
             reason = "" if isinstance(error, ConnectionRefusedError) else f" ({error})"
             message = f"no Glowplug server answers at {self.url}{reason}; start one with: glowplug serve"
-            raise ServerError(message) from None
+            raise NoServer(message) from None
         return connection
 
     def _refused(self, response: HTTPResponse) -> ServerError:

@@ -11,8 +11,8 @@ _COLUMNS = ("MODEL", "ENGINE", "STATE", "FOR", "ACTIVE", "QUEUED", "RAM", "GPU",
 _RIGHT = {"FOR", "ACTIVE", "QUEUED", "RAM", "GPU"}
 STYLES = {"running": "green", "asleep": "cyan", "parked": "cyan", "snapshot": "blue", "cached": "dim", "cold": "dim"}
 _IN_TRANSITION = "yellow"
-_NOTHING = "-"
-_WIDTH = 100_000  # characters; a row too long for the terminal is better wrapped by it than cut off
+NOTHING = "-"
+WIDTH = 100_000  # characters; a row too long for the terminal is better wrapped by it than cut off
 
 
 def print_models(models: Sequence[Mapping[str, Any]]) -> None:
@@ -20,11 +20,11 @@ def print_models(models: Sequence[Mapping[str, Any]]) -> None:
 
     That a model has to be started, or its weights to be fetched first, is nothing to explain.
     """
-    console = Console(highlight=False, width=_WIDTH)
+    console = Console(highlight=False, width=WIDTH)
     rows = [row for model in models for row in _rows(model)]
     table = Table(box=None, pad_edge=False, header_style="bold")
     for column in _COLUMNS:
-        if column == "GPU" and all(row[column] == _NOTHING for row in rows):
+        if column == "GPU" and all(row[column] == NOTHING for row in rows):
             continue
         table.add_column(column, justify="right" if column in _RIGHT else "left", no_wrap=True)
     for row in rows:
@@ -57,7 +57,7 @@ def duration(seconds: float) -> str:
 def size(held: float) -> str:
     """Bytes in the unit that leaves one to three digits before the point."""
     if not held:
-        return _NOTHING
+        return NOTHING
     for unit in ("B", "KiB", "MiB", "GiB"):
         if held < 1000:
             return f"{held:.3g} {unit}"
@@ -71,10 +71,10 @@ def _rows(model: Mapping[str, Any]) -> Iterator[dict[str, str | Text]]:
         "MODEL": f"{model['name']} (pinned)" if model["pin"] else str(model["name"]),
         "ENGINE": str(model["engine"]),
         "QUEUED": str(model["queued"]),
-        "LAST WAKE": f"{wake['seconds']:.2f} s from {wake['from']}" if wake else _NOTHING,
+        "LAST WAKE": f"{wake['seconds']:.2f} s from {wake['from']}" if wake else NOTHING,
     }
     if not model["replicas"]:
-        yield dict.fromkeys(_COLUMNS, _NOTHING) | about | {"STATE": _state(model["tier"]), "ACTIVE": "0"}
+        yield dict.fromkeys(_COLUMNS, NOTHING) | about | {"STATE": _state(model["tier"]), "ACTIVE": "0"}
     for replica in model["replicas"]:
         memory: Mapping[str, float] = replica["memory"]
         yield about | {

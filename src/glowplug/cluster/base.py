@@ -4,6 +4,7 @@ from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
+from glowplug.node.snapshot_views import SnapshotListing, SnapshotMade
 from glowplug.scheduler.effects import RejectKind
 from glowplug.scheduler.values import Attempt, Tier
 
@@ -129,6 +130,21 @@ class Cluster(Protocol):
 
     async def restart(self, model: str) -> None:
         """End the processes of a model once idle and forget its quarantines. Raises Rejected if a replica is busy."""
+        ...
+
+    async def create_snapshot(self, model: str) -> SnapshotMade:
+        """Start a model anew, make a snapshot of it, and wait until that is published.
+
+        Raises Rejected if a replica is busy, if it cannot be woken, or if there can be no snapshot.
+        """
+        ...
+
+    async def snapshots(self) -> SnapshotListing:
+        """The snapshots that are kept here, and what is wrong with others. Raises Rejected if that cannot be read."""
+        ...
+
+    async def examine(self) -> Mapping[str, Any]:
+        """What each tier needs and whether it is there, found out by trying, in the form of `glowplug doctor`."""
         ...
 
     def events(self) -> AsyncIterator[Mapping[str, Any]]:

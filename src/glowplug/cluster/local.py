@@ -12,13 +12,19 @@ from collections.abc import AsyncIterator, Callable, Coroutine, Mapping, Sequenc
 from datetime import UTC, datetime
 from typing import Any, TypeVar
 
+from glowplug.artifacts.errors import StoreError
 from glowplug.cluster.base import ModelView, Rejected
 from glowplug.cluster.broadcast import Broadcast
 from glowplug.cluster.lease import LocalLease
 from glowplug.cluster.specs import aliases, model_specs, relaunched
 from glowplug.cluster.views import model_view
 from glowplug.config.models import Config
+from glowplug.config.resolve import start_timeout_of
+from glowplug.node.doctor.examine import examine
+from glowplug.node.doctor.report import Report
 from glowplug.node.node import Landed, Node
+from glowplug.node.snapshot_orders import NotMade
+from glowplug.node.snapshot_views import SnapshotListing, SnapshotMade
 from glowplug.scheduler.core import Scheduler
 from glowplug.scheduler.costs import WakeCosts
 from glowplug.scheduler.effects import (
@@ -94,6 +100,7 @@ class LocalCluster:
         self._broadcast = Broadcast()
         self._drained = asyncio.Event()
         self._draining = False
+        self._examination: asyncio.Future[Report] | None = None
 
     async def start(self) -> None:
         """Begin to serve: pinned models start to wake."""
@@ -109,6 +116,7 @@ class LocalCluster:
         self._config, self._names = config, aliases(config)
         self._post(ModelsChanged(specs, relaunch, key_shares))
         self._node.forget_all_but(self._scheduler.knows)
+        await self._node.rescan_snapshots()
         self._broadcast.send("reload", models=list(config.models), relaunch=sorted(relaunch))
 
     async def drain(self, timeout: float) -> None:
@@ -167,9 +175,9 @@ class LocalCluster:
         """Bytes of RAM that snapshots are kept in, ready to be restored."""
         return self._scheduler.images.ram
 
-    async def wake(self, model: str) -> None:
-        """Wake a replica and wait until it runs. Raises Rejected."""
-        lease = self.lease(model)
+    async def wake(self, model: str, timeout: float | None = None) -> None:
+        """Wake a replica and wait until it runs, `timeout` seconds as for a lease. Raises Rejected."""
+        lease = self.lease(model, timeout=timeout)
         await lease.__aenter__()
         lease.end(Outcome.LEFT)  # nothing was asked, so it proves nothing
 
@@ -180,6 +188,33 @@ class LocalCluster:
     async def restart(self, model: str) -> None:
         """End the processes of a model and forget its quarantines. Raises Rejected."""
         await self._operate(RestartAsked(model))
+
+    async def create_snapshot(self, model: str) -> SnapshotMade:
+        """Start a model anew and wait until a snapshot of it is published. Raises Rejected."""
+        began = self._clock()
+        timeout = start_timeout_of(self._config, self._config.models[model]) + self._config.server.queue_timeout
+        try:
+            async with self._node.ordered_snapshot(model) as order:
+                await self._operate(RestartAsked(model))
+                await self.wake(model, timeout)
+                await self._node.settled_snapshots()
+                return SnapshotMade.of(order.result(), self._clock() - began)
+        except NotMade as error:
+            raise Rejected(RejectKind.REFUSED, str(error)) from error
+
+    async def snapshots(self) -> SnapshotListing:
+        """The snapshots that are kept here, and what is wrong with others. Raises Rejected."""
+        try:
+            return await self._node.snapshots()
+        except StoreError as error:
+            raise Rejected(RejectKind.REFUSED, str(error)) from error
+
+    async def examine(self) -> Mapping[str, Any]:
+        """What this machine can do, found out by trying. Who asks while that goes on gets the same answer."""
+        if self._examination is None or self._examination.done():
+            trying = asyncio.to_thread(examine, self._config.node.state_dir, self._config)
+            self._examination = asyncio.ensure_future(trying)
+        return (await asyncio.shield(self._examination)).as_json()
 
     def events(self) -> AsyncIterator[Mapping[str, Any]]:
         """What happens from now on."""

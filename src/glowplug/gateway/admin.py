@@ -1,4 +1,4 @@
-"""The admin API under /glowplug/v1/: look at models and replicas, wake, rest and restart them."""
+"""The admin API under /glowplug/v1/: look at models, replicas and snapshots; wake, rest, restart and dump."""
 
 import asyncio
 import time
@@ -34,10 +34,13 @@ class Admin:
             Route(f"{PREFIX}/models/{{name:path}}/wake", self.wake, methods=["POST"]),
             Route(f"{PREFIX}/models/{{name:path}}/rest", self.rest, methods=["POST"]),
             Route(f"{PREFIX}/models/{{name:path}}/restart", self.restart, methods=["POST"]),
+            Route(f"{PREFIX}/models/{{name:path}}/snapshot", self.snapshot, methods=["POST"]),
             Route(f"{PREFIX}/models/{{name:path}}", self.model),
             Route(f"{PREFIX}/replicas", self.replicas),
             Route(f"{PREFIX}/replicas/{{id:path}}/logs", self.logs),
+            Route(f"{PREFIX}/snapshots", self.snapshots),
             Route(f"{PREFIX}/cold-starts", self.cold_starts),
+            Route(f"{PREFIX}/doctor", self.doctor),
             Route(f"{PREFIX}/events", self.events),
             Route(f"{PREFIX}/openapi.json", self.openapi),
         ]
@@ -72,6 +75,19 @@ class Admin:
         name = self._named(request)
         return await self._move(name, self._cluster.restart(name))
 
+    async def snapshot(self, request: Request) -> Response:
+        name = self._named(request)
+        try:
+            return JsonResponse(await self._cluster.create_snapshot(name))
+        except Rejected as rejected:
+            raise from_rejection(rejected) from rejected
+
+    async def snapshots(self, request: Request) -> Response:
+        try:
+            return JsonResponse(await self._cluster.snapshots())
+        except Rejected as rejected:
+            raise from_rejection(rejected) from rejected
+
     async def logs(self, request: Request) -> Response:
         replica: str = request.path_params["id"]
         follow = request.query_params.get("follow", "false")
@@ -92,6 +108,9 @@ class Admin:
         if not text.isascii() or not text.isdigit() or not 1 <= int(text) <= _MOST_COLD_STARTS:
             raise ApiError(400, "invalid_limit", f"The parameter 'limit' must be 1 to {_MOST_COLD_STARTS}.")
         return JsonResponse({"cold_starts": self._cluster.cold_starts(int(text))})
+
+    async def doctor(self, request: Request) -> Response:
+        return JsonResponse(await self._cluster.examine())
 
     async def events(self, request: Request) -> Response:
         stream = event_stream(self._cluster.events(), self._closing)

@@ -9,6 +9,7 @@ _TIERS = [tier.value for tier in Tier]
 _NUMBER = {"type": "number"}
 _INTEGER = {"type": "integer"}
 _STRING = {"type": "string"}
+_TEXT_OR_NULL = {"type": ["string", "null"]}
 _TIER = {"type": "string", "enum": _TIERS}
 
 
@@ -61,7 +62,78 @@ _SCHEMAS: dict[str, Any] = {
             },
         }
     ),
+    "Snapshot": _object(
+        {
+            "id": _STRING,
+            "model": _STRING,
+            "created_at": {"type": "string", "format": "date-time"},
+            "raw_bytes": {"type": "integer", "description": "Bytes that are restored."},
+            "stored_bytes": {"type": "integer", "description": "Bytes on the disk when it was made."},
+            "engine": {"type": ["string", "null"]},
+            "engine_version": {"type": ["string", "null"]},
+            "pause": {"type": ["number", "null"], "description": "Seconds that the engine stood still."},
+            "fits": {
+                "type": ["boolean", "null"],
+                "description": "Whether it could be restored now; null if that cannot be told.",
+            },
+            "why": {**_list(_STRING), "description": "What differs, or why that cannot be told."},
+        }
+    ),
+    "SnapshotProblem": _object(
+        {
+            "name": {"type": "string", "description": "An id, or a file."},
+            "reason": _STRING,
+            "quarantined": {"type": "boolean", "description": "It was used once and found bad."},
+        }
+    ),
+    "SnapshotMade": _object(
+        {
+            "model": _STRING,
+            "id": _STRING,
+            "raw_bytes": _INTEGER,
+            "stored_bytes": _INTEGER,
+            "pause": {"type": ["number", "null"], "description": "Seconds that the engine stood still."},
+            "seconds": {"type": "number", "description": "All of it, from the request on."},
+        }
+    ),
     "Move": _object({"model": _STRING, "tier": _TIER, "seconds": _NUMBER}),
+    "Examination": _object(
+        {
+            "schema": {"type": "integer", "description": "Version of this form."},
+            "tiers": _list(
+                _object(
+                    {
+                        "tier": _TIER,
+                        "open": {"type": "boolean"},
+                        "reason": {**_TEXT_OR_NULL, "description": "Why it is closed."},
+                        "remedy": _TEXT_OR_NULL,
+                        "note": {**_TEXT_OR_NULL, "description": "How it works here, if it is open."},
+                    }
+                )
+            ),
+            "checks": _list(
+                _object(
+                    {
+                        "check": _STRING,
+                        "state": {"type": "string", "enum": ["ok", "limited", "missing", "none"]},
+                        "summary": _STRING,
+                        "remedy": _TEXT_OR_NULL,
+                        "values": {"type": "object", "description": "In bytes, seconds and bytes per second."},
+                    }
+                )
+            ),
+            "models": _list(
+                _object(
+                    {
+                        "model": _STRING,
+                        "engine": _STRING,
+                        "error": {**_TEXT_OR_NULL, "description": "Why its engine cannot start here."},
+                        "closed_tiers": {**_mapping(_STRING), "description": "Tiers it cannot use here, and why."},
+                    }
+                )
+            ),
+        }
+    ),
     "Error": _object(
         {
             "error": _object(
@@ -127,6 +199,25 @@ _PATHS: dict[str, Any] = {
             "End the processes once idle, and forget quarantines.", _ref("Move"), parameters=[_NAME], errors=_BUSY
         )
     },
+    "/models/{name}/snapshot": {
+        "post": _operation(
+            "Start the model anew, make a snapshot of it, and wait until it is published.",
+            _ref("SnapshotMade"),
+            parameters=[_NAME],
+            errors={
+                **_UNKNOWN,
+                409: "A replica is busy, or there can be no snapshot; the message says why.",
+                503: "The model could not be started; the message says what was tried.",
+            },
+        )
+    },
+    "/snapshots": {
+        "get": _operation(
+            "The snapshots that are kept here, newest first.",
+            _object({"snapshots": _list(_ref("Snapshot")), "problems": _list(_ref("SnapshotProblem"))}),
+            errors={409: "They cannot be read."},
+        )
+    },
     "/replicas": {"get": _operation("All replicas.", _object({"replicas": _list(_ref("Replica"))}))},
     "/replicas/{id}/logs": {
         "get": _operation(
@@ -148,6 +239,11 @@ _PATHS: dict[str, Any] = {
                 _query("limit", {"type": "integer", "minimum": 1, "maximum": 1000, "default": 100}, "How many at most.")
             ],
             errors={400: "The limit is out of range."},
+        )
+    },
+    "/doctor": {
+        "get": _operation(
+            "What the server's machine can do, found out by trying. Takes some seconds.", _ref("Examination")
         )
     },
     "/events": {

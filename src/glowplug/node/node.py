@@ -90,6 +90,7 @@ class Node:
         self._supervisor = Supervisor(state_dir)
         self._host = LocalHost(self._supervisor, PortPool(*config.node.engine_ports), state_dir)
         self.store = Store(state_dir / "state.sqlite")
+        self._no_snapshots = ""  # or why not
         self._artifacts = self._open_artifacts()
 
     async def start(self) -> None:
@@ -157,7 +158,7 @@ class Node:
         if Tier.SNAPSHOT not in self.tiers(model):
             raise NotMade(f"Model {model!r} can have no snapshot: its tiers leave it out; add snapshot to them.")
         if self._host.snapshots is None:
-            raise NotMade("No snapshot can be made here; the first lines of the log say why.")
+            raise NotMade(f"No snapshot can be made here: {self._no_snapshots}")
         async with self._host.snapshots.ordered(model) as order:
             yield order
 
@@ -317,6 +318,7 @@ class Node:
         try:
             store = ArtifactStore(self._state_dir / "artifacts", quota=self._config.node.disk)
         except StoreError as error:
+            self._no_snapshots = str(error)
             log.warning("Nothing can be kept for later starts: %s", error)
             return None
         self._host.caches = CompileCaches(self._state_dir / "caches", store, self._config.node.disk)
@@ -330,6 +332,7 @@ class Node:
             )
             await self._host.snapshots.start(self._config.models)
         except (NoImageSpace, StoreError) as error:
+            self._no_snapshots = str(error)
             log.warning("There are no snapshots: %s", error)
 
     def _run(self, work: Coroutine[Any, Any, None]) -> None:

@@ -5,6 +5,7 @@ from pathlib import Path
 
 from glowplug.artifacts.manifest import Manifest
 from glowplug.config.models import Config
+from glowplug.engines import registry
 from glowplug.node.node import Node
 from glowplug.node.snapshot_orders import NotMade
 
@@ -17,12 +18,13 @@ async def create_snapshot(config: Config, state_dir: Path, model: str, tell: Cal
     Raises:
         NotMade: it cannot be made.
         StateDirError: a server works there (StateDirInUse), or it cannot be used.
-        EngineError: the engine of the model is unknown.
+        EngineError: the engine of the model cannot start here.
         TierError: a process could not be ended.
     """
     alone = config.model_copy(update={"models": {model: config.models[model]}})
     node = Node(alone, state_dir, on_exit=lambda _replica_id, _reason: None)
     try:
+        registry.get(alone.models[model].engine).check(alone.models[model])
         await node.start()
         async with node.ordered_snapshot(model) as order:
             base = node.base_tier(model)
