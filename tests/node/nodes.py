@@ -31,8 +31,8 @@ class Told:
 
 
 def config(*, model: dict[str, Any] | None = None, **options: Any) -> Config:
-    """One model, `fake`, with options of the fake engine and further settings of the model."""
-    settings = {"engine": "fake", "options": options, "start_timeout": "20s", **(model or {})}
+    """One model, `fake`, with options of the fake engine and further settings of the model; without snapshots."""
+    settings = {"engine": "fake", "options": options, "start_timeout": "20s", "snapshot": "off", **(model or {})}
     return Config.model_validate({"models": {"fake": settings}})
 
 

@@ -13,7 +13,7 @@ import aiohttp
 import pytest
 
 from glowplug.checkpoint import processes
-from glowplug.engines.base import Launch
+from glowplug.engines.base import LOOPBACK, Launch
 from glowplug.engines.fake import Fake
 from glowplug.node import replica as replica_module
 from glowplug.node import start_watch
@@ -309,7 +309,7 @@ async def test_an_engine_that_says_not_yet_is_asked_again_and_one_that_says_no_i
 
             script = REFUSING.replace("REFUSALS", repr(refusals))
 
-            def launch(self, name, model, port):
+            def launch(self, name, model, port, host=LOOPBACK):
                 return Launch([sys.executable, "-c", self.script, str(port)])
 
         engine = Refusing()
@@ -330,7 +330,7 @@ async def test_an_engine_whose_port_is_taken_under_its_nose_is_started_once_more
     class Robbed(Fake):
         """Loses its first ports just before it opens them."""
 
-        def launch(self, name, model, port):
+        def launch(self, name, model, port, host=LOOPBACK):
             ports.append(port)
             if len(ports) <= robberies:
                 thieves.append(socket.create_server(("127.0.0.1", port)))

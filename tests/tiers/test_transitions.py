@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from glowplug.config.models import ModelConfig
-from glowplug.engines.base import EngineError, Launch
+from glowplug.engines.base import LOOPBACK, EngineError, Launch
 from glowplug.engines.fake import Fake
 from glowplug.scheduler.values import Tier
 from glowplug.tiers import park
@@ -126,7 +126,7 @@ async def test_a_warm_up_without_an_answer_fails_the_wake():
 
 async def test_an_engine_that_cannot_be_launched_as_configured_fails_the_wake():
     class Broken(Fake):
-        def launch(self, name, model, port) -> Launch:
+        def launch(self, name, model, port, host=LOOPBACK) -> Launch:
             raise EngineError("the model file is missing")
 
     with pytest.raises(TierError, match="the model file is missing"):

@@ -190,11 +190,11 @@ class Node:
             for tier in tiers_of(self._config, config) or ()
             if tier is not Tier.RUNNING and tier not in TRANSITIONS
         }
-        for tier, transition in TRANSITIONS.items():
-            if reason := transition.closed(config, self._engines[model]):
-                closed[tier] = reason
         if snapshot_of(self._config, config) == "off":
             closed[Tier.SNAPSHOT] = "it is switched off (snapshot: off)"
+        for tier, transition in TRANSITIONS.items():
+            if tier not in closed and (reason := transition.closed(config, self._engines[model])):
+                closed[tier] = reason
         return closed
 
     async def wake(self, replica_id: str, model: str, source: Tier) -> Landed:
