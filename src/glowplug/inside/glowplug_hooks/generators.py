@@ -6,6 +6,7 @@ without a search. Libraries that are not loaded have no generators, and are not 
 
 from __future__ import annotations
 
+import _thread
 import gc
 import sys
 
@@ -17,6 +18,12 @@ if TYPE_CHECKING:
     from .entropy import Entropy
 
     Reseed = Callable[[Any, Entropy], None]
+
+
+_HAS_FAST_LOCALS = 1
+"""CO_OPTIMIZED: the code of a function. Elsewhere the local variables are a module's or a class's own dictionary."""
+
+_LOCALS = frozenset(("locals", "vars"))
 
 
 def find() -> list[tuple[Reseed, Any]]:
@@ -99,11 +106,22 @@ def _tracked_objects() -> list[Any]:
 
 
 def _local_variables() -> list[Any]:
-    """Values of the local variables of running functions, which since Python 3.11 no other object refers to."""
+    """Values of the local variables of running functions, which since Python 3.11 no other object refers to.
+
+    Functions that use `locals()` are left out: before Python 3.13, to look at a function's variables changes the
+    dictionary that it got from there.
+    """
     values: list[Any] = []
-    for frame in sys._current_frames().values():  # pyright: ignore[reportPrivateUsage] - documented
+    frames = sys._current_frames()  # pyright: ignore[reportPrivateUsage] - documented
+    del frames[_thread.get_ident()]  # our own
+    for frame in frames.values():
         outer = frame
         while outer is not None:
-            values.extend(outer.f_locals.values())
+            code = outer.f_code
+            if code.co_flags & _HAS_FAST_LOCALS and _LOCALS.isdisjoint(code.co_names):
+                copy: Any = outer.f_locals
+                values.extend(copy.values())
+                if sys.version_info < (3, 13):  # the copy would stay with the frame and keep the values alive
+                    copy.clear()
             outer = outer.f_back
     return values
