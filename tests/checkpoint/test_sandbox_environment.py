@@ -55,7 +55,6 @@ def test_what_engines_read_is_handed_over() -> None:
         "TOKENIZERS_PARALLELISM": "false",
         "PYTHONPATH": "/x",
         "CUDA_VISIBLE_DEVICES": "0",
-        "https_proxy": "http://proxy.example:3128",
     }
     assert environment_for_sandbox(ours, {}).items() >= ours.items()
 
@@ -106,3 +105,9 @@ def test_a_secret_on_the_command_line_is_found(words: list[str], name: str) -> N
 )
 def test_tokens_of_a_vocabulary_and_switches_are_no_secrets(words: list[str]) -> None:
     assert secret_in({"TOKENIZERS_PARALLELISM": "x", "HF_TOKEN": ""}, ["server", *words]) is None
+
+
+def test_proxies_of_the_host_which_a_sandbox_cannot_reach_are_not_handed_over_but_configured_ones_are() -> None:
+    ours = {"HTTPS_PROXY": "http://proxy.example:3128", "no_proxy": "*", "all_proxy": "socks5://proxy.example"}
+    configured = {"http_proxy": "http://127.0.0.1:3128"}
+    assert environment_for_sandbox(ours, configured) == {**configured, "HF_TOKEN_PATH": "/dev/null"}

@@ -13,6 +13,9 @@ from glowplug.checkpoint import sandbox_init
 PORT = 8000
 """Where an engine listens in a sandbox: every sandbox has all ports for itself."""
 
+PROXY_PORT = 3128
+"""Where an engine in a sandbox finds the way out, if it has one."""
+
 _TMP = Path("/tmp")  # noqa: S108
 _TRIAL_TIMEOUT = 20.0
 _TRIAL = """
@@ -62,8 +65,8 @@ class Sandbox:
     mounts_of: Path | None = None
     restore: Restore | None = None
 
-    def as_plan(self) -> dict[str, Any]:
-        """For `sandbox_init.run`."""
+    def as_plan(self, *, network: bool) -> dict[str, Any]:
+        """For `sandbox_init.run`; `network` if it is to have a way out."""
         restore = None
         if self.restore is not None:
             restore = {
@@ -74,6 +77,7 @@ class Sandbox:
         return {
             "mounts_of": None if self.mounts_of is None else str(self.mounts_of),
             "visible": [str(path) for path in self.visible],
+            "listen": PROXY_PORT if network else None,
             "restore": restore,
         }
 

@@ -33,10 +33,7 @@ ENGINE_NAMES = (
 """The same, by the whole name."""
 
 _PREFIXES = (*ENGINE_PREFIXES, "HF_HUB_", "HF_XET_", "LC_", "XDG_")
-_NAMES = (
-    *(*ENGINE_NAMES, "PATH", "HOME", "USER", "LOGNAME", "LANG", "LANGUAGE", "SSL_CERT_FILE", "SSL_CERT_DIR"),
-    *("HTTP_PROXY", "HTTPS_PROXY", "NO_PROXY", "ALL_PROXY", "http_proxy", "https_proxy", "no_proxy", "all_proxy"),
-)
+_NAMES = (*(*ENGINE_NAMES, "PATH", "HOME", "USER", "LOGNAME", "LANG", "LANGUAGE", "SSL_CERT_FILE", "SSL_CERT_DIR"),)
 
 _TOKEN_FILE = "HF_TOKEN_PATH"  # noqa: S105
 """Where huggingface_hub looks for the token of who is logged in; unless told otherwise it reads it into the process

@@ -9,6 +9,7 @@ import json
 import os
 import select
 import signal
+import socket
 import subprocess
 import sys
 import tempfile
@@ -122,13 +123,13 @@ def _sandbox(sandbox: Sandbox, program: Sequence[str], deadline: float) -> Gener
     with ExitStack() as stack:
         guardian, _ = _pipe(stack)
         told, tell = _pipe(stack)
-        reported, report = _pipe(stack)
+        report = _packets(stack)
         output, writing = _pipe(stack)
         passed = (guardian.fileno(), tell.fileno(), report.fileno())
         script = subprocess.Popen(
             [
                 *(sys.executable, "-I", "-S", str(_FOLDER / "trial_script.py")),
-                *(json.dumps(sandbox.as_plan()), *map(str, passed), *program),
+                *(json.dumps(sandbox.as_plan(network=False)), *map(str, passed), *program),
             ],
             stdin=subprocess.DEVNULL,
             stdout=writing,
@@ -140,13 +141,19 @@ def _sandbox(sandbox: Sandbox, program: Sequence[str], deadline: float) -> Gener
             end.close()
         if failure := _read(told.fileno(), deadline):
             raise OSError(0, failure.decode(errors="replace").partition(" ")[2])
-        _read(reported.fileno(), deadline, until=b"\n")
         yield _Running(script.pid, output.fileno())
 
 
 def _pipe(stack: ExitStack) -> tuple[IO[bytes], IO[bytes]]:
     reading, writing = os.pipe()
     return stack.enter_context(os.fdopen(reading, "rb", 0)), stack.enter_context(os.fdopen(writing, "wb", 0))
+
+
+def _packets(stack: ExitStack) -> socket.socket:
+    """One end of a pair of sockets; what is sent is not read."""
+    end, other = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+    stack.enter_context(other)
+    return stack.enter_context(end)
 
 
 def _read(descriptor: int, deadline: float, until: bytes | None = None) -> bytes:

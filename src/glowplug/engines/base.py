@@ -26,11 +26,12 @@ class EngineError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Launch:
-    """A process to start."""
+    """A process to start. `network` gives one with a network of its own a way out to other machines."""
 
     argv: Sequence[str]
     env: Mapping[str, str] = field(default_factory=lambda: dict[str, str]())
     cwd: Path | None = None
+    network: bool = False
 
 
 @dataclass(frozen=True, slots=True)

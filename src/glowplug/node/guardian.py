@@ -38,10 +38,16 @@ class Order:
 
 @dataclass(frozen=True, slots=True)
 class Started:
-    """The engine's main process, and whether it really entered the cgroup."""
+    """The engine's main process, and whether it really entered the cgroup.
+
+    In a sandbox, `init` is the first process in there, else None; `listening` is a socket of its network at which the
+    engine asks for the way out, if it may have one.
+    """
 
     pid: int
+    init: int | None
     in_cgroup: bool
+    listening: socket.socket | None
 
 
 class Guardian:
@@ -93,18 +99,20 @@ class Guardian:
         self._started: asyncio.Future[Started] = self._loop.create_future()
         self._gone: asyncio.Future[bool] = self._loop.create_future()
         self._exited = False
+        self._listening: list[socket.socket] = []
         self._loop.add_reader(self._ours, self._read_messages)
         self._loop.add_reader(self._output, self._read_output)
 
     async def launch(self, order: Order) -> Started:
         """Start the engine and return once its program runs; `watch` comes first. Raises TierError if it cannot be."""
+        launch, sandbox = order.launch, order.sandbox
         content = marshal.dumps(
             {
-                "argv": [str(word) for word in order.launch.argv],
+                "argv": [str(word) for word in launch.argv],
                 "env": dict(order.env),
-                "cwd": None if order.launch.cwd is None else str(order.launch.cwd),
+                "cwd": _directory(order),
                 "cgroup": None if order.cgroup is None else str(order.cgroup),
-                "sandbox": None if order.sandbox is None else order.sandbox.as_plan(),
+                "sandbox": None if sandbox is None else sandbox.as_plan(network=launch.network),
             }
         )
         with contextlib.suppress(BrokenPipeError, ConnectionResetError):  # then it is gone, which is reported
@@ -155,11 +163,12 @@ class Guardian:
     def _read_messages(self) -> None:
         # A line is shorter than what a socket splits, and each is one write.
         try:
-            text = self._ours.recv(_READ_SIZE)
+            text, descriptors, _, _ = socket.recv_fds(self._ours, _READ_SIZE, 1)
         except BlockingIOError:
             return
         except ConnectionResetError:
-            text = b""
+            text, descriptors = b"", []
+        self._listening += [socket.socket(fileno=descriptor) for descriptor in descriptors]
         if not text:
             self._loop.remove_reader(self._ours)
             self._ours.close()
@@ -170,7 +179,9 @@ class Guardian:
     def _take(self, word: str, first: str, second: str) -> None:
         match word:
             case "started":
-                self._settle(Started(int(first), second == "1"))
+                init, attached = second.split()
+                listening = self._listening.pop() if self._listening else None
+                self._settle(Started(int(first), int(init) or None, attached == "1", listening))
             case "failed":
                 self._settle(TierError(f"The engine cannot be started: {second}."))
             case _:
@@ -179,6 +190,8 @@ class Guardian:
 
     def _settle(self, outcome: Started | TierError) -> None:
         if self._started.done():  # whoever asked has left
+            if isinstance(outcome, Started) and outcome.listening is not None:
+                outcome.listening.close()
             return
         if isinstance(outcome, Started):
             self._started.set_result(outcome)
@@ -198,3 +211,10 @@ class Guardian:
         # Killed before it could tell how the engine ended: the parent-death signal has killed that too.
         self._report_exit(ExitCause(signal=9))
         self._gone.set_result(status == 0)
+
+
+def _directory(order: Order) -> str | None:
+    """Where the engine is to run; None for where the guardian does, which is no answer in another mount namespace."""
+    if order.launch.cwd is None and order.sandbox is None:
+        return None
+    return str(order.launch.cwd or Path.cwd())

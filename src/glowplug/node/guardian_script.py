@@ -2,12 +2,13 @@
 
 The guardian is a child subreaper (prctl(2)), so whatever the engine starts stays below it, sessions and double forks
 notwithstanding. Its standard input is a socket to the server: an order comes in, three kinds of lines go out
-(`started PID IN_CGROUP`, `failed ERRNO TEXT`, `ended exit|signal NUMBER`), and its end, however the server came to it,
-SIGKILL included, is the order to kill. Unlike a parent-death signal that also reaches grandchildren, and it does not
-depend on the thread that started the engine. The engine itself has the parent-death signal too, in case the guardian
-is killed.
+(`started PID INIT IN_CGROUP`, `failed ERRNO TEXT`, `ended exit|signal NUMBER`), and its end, however the server came
+to it, SIGKILL included, is the order to kill. Unlike a parent-death signal that also reaches grandchildren, and it does
+not depend on the thread that started the engine. The engine itself has the parent-death signal too, in case the
+guardian is killed.
 
-An engine in a sandbox is not our child but that of the sandbox's first process, which is (see sandbox_init.py).
+An engine in a sandbox is not our child but that of the sandbox's first process, which is (see sandbox_init.py). INIT
+is that one's number, 0 without a sandbox; a socket that it made for the server goes with that line.
 
 A file of its own that imports little and nothing of Glowplug but what is in the folder given as its argument: it starts
 in about 20 ms and stays as small as Python can be. It is single-threaded, so code between its fork and exec is safe.
@@ -18,6 +19,8 @@ import marshal
 import os
 import select
 import signal
+import socket
+import struct
 import sys
 import time
 from typing import Any, NoReturn
@@ -59,7 +62,7 @@ class Guard:
     def __init__(self, cgroup: str | None) -> None:
         self._cgroup = cgroup
         self._child = 0
-        self._report = -1
+        self._report: socket.socket | None = None
         self._told = False
         self._woken, waker = os.pipe2(os.O_CLOEXEC | os.O_NONBLOCK)
         # The handler exists so that the signal is delivered; what counts is the byte in the pipe.
@@ -87,11 +90,18 @@ class Guard:
         os.dup2(null, 1)
         os.dup2(null, 2)
         attached, _, error = report.partition(b"\n")
-        main = self._child if order["sandbox"] is None else self._main_in_sandbox()
-        if error or not main:
-            _say(f"failed {error.decode(errors='replace') or '0 it ended at once'}")
+        if error:
+            _say(f"failed {error.decode(errors='replace')}")
             return False
-        _say(f"started {main} {attached.decode()}")
+        if self._report is None:
+            _say(f"started {self._child} 0 {attached.decode()}")
+            return True
+        main, sockets = _introduced(self._report)
+        if not main:
+            _say("failed 0 it ended at once")
+            return False
+        _say(f"started {main} {self._child} {attached.decode()}", sockets)
+        self._events.register(self._report, select.POLLIN)
         return True
 
     def _fork_engine(self, order: dict[str, Any], told: int) -> None:
@@ -108,7 +118,8 @@ class Guard:
         except OSError as error:
             os.write(told, f"0\n{error.errno} {error.strerror}".encode())
             return
-        self._report, report = os.pipe2(os.O_CLOEXEC)
+        self._report, report = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+        self._report.setsockopt(socket.SOL_SOCKET, socket.SO_PASSCRED, 1)
         alive, ours = os.pipe2(os.O_CLOEXEC)
         self._child = os.fork()
         if self._child == 0:
@@ -116,21 +127,11 @@ class Guard:
             signal.set_wakeup_fd(-1)
             signal.signal(signal.SIGCHLD, signal.SIG_DFL)
             os.write(told, b"1\n" if _attach(order["cgroup"]) else b"0\n")
-            sandbox_init.run(order["sandbox"], alive, told, report, lambda: _become_engine(order, told, sandboxed=True))
+            sandbox_init.run(
+                order["sandbox"], alive, told, report.fileno(), lambda: _become_engine(order, told, sandboxed=True)
+            )
         os.close(alive)
-        os.close(report)
-
-    def _main_in_sandbox(self) -> int:
-        """The engine as we see it; the first process of the sandbox tells its number in there. 0 if it has ended."""
-        if not self._child:
-            return 0
-        line = b""
-        while not line.endswith(b"\n"):
-            if not (part := os.read(self._report, 1)):
-                return 0
-            line += part
-        self._events.register(self._report, select.POLLIN)
-        return next((pid for pid in _descendants() if _innermost_pid(pid) == line.split()[1]), 0)
+        report.close()
 
     def wait(self) -> bool:
         """Wait until the engine ends by itself (true) or the server wants it ended or is gone (false)."""
@@ -138,9 +139,9 @@ class Guard:
             ready = {descriptor for descriptor, _ in self._events.poll()}
             if LIFELINE in ready:
                 return False
-            if self._report in ready:
+            if self._report is not None and self._report.fileno() in ready:
                 self._events.unregister(self._report)
-                if ended := os.read(self._report, 100):
+                if ended := self._report.recv(100):
                     _say(f"ended {ended.decode().strip()}")
                     self._told = True
             if self._collect():
@@ -267,13 +268,13 @@ def _descendants() -> list[int]:
     return found
 
 
-def _innermost_pid(pid: int) -> bytes:
-    """The number of a process in its own PID namespace."""
-    try:
-        with open(f"/proc/{pid}/status", "rb") as file:  # noqa: PTH123
-            return next((line.split()[-1] for line in file if line.startswith(b"NSpid:")), b"")
-    except OSError:
-        return b""
+def _introduced(report: socket.socket) -> tuple[int, bytes]:
+    """The engine as the kernel says that we see it, and descriptors for the server. 0 if the sandbox has ended."""
+    content, ancillary, _, _ = report.recvmsg(1, 2 * socket.CMSG_SPACE(64))
+    found = {kind: data for level, kind, data in ancillary if level == socket.SOL_SOCKET}
+    if not content:
+        return 0, b""
+    return struct.unpack("3i", found[socket.SCM_CREDENTIALS])[0], found.get(socket.SCM_RIGHTS, b"")
 
 
 def _read_while_wanted(pipe: int) -> bytes | None:
@@ -319,11 +320,17 @@ def _remove(directory: str) -> None:
         pass  # the next start of the server sweeps it up
 
 
-def _say(line: str) -> None:
+def _say(line: str, descriptors: bytes = b"") -> None:
+    """A line for the server; descriptors, packed as integers, are handed over with it and closed here."""
+    ancillary = [(socket.SOL_SOCKET, socket.SCM_RIGHTS, descriptors)] if descriptors else []
+    lifeline = socket.socket(fileno=os.dup(LIFELINE))
     try:  # noqa: SIM105
-        os.write(LIFELINE, line.encode() + b"\n")
+        lifeline.sendmsg([line.encode() + b"\n"], ancillary)
     except (BrokenPipeError, ConnectionResetError):
         pass  # the server is gone; what is left to do is to end
+    lifeline.close()
+    for (descriptor,) in struct.iter_unpack("i", descriptors):
+        os.close(descriptor)
 
 
 def _server_is_gone() -> bool:

@@ -3,7 +3,6 @@
 import os
 import subprocess
 import sys
-from contextlib import suppress
 from pathlib import Path
 
 _SCRIPT = Path(__file__).with_name("image_space_script.py")
@@ -17,29 +16,38 @@ class ImageSpace:
     """A tmpfs at `inside`, seen only from the mount namespace that `mounts` names, and by us at `path`.
 
     Sandboxes begin from that namespace, so that CRIU finds the images there. It takes memory only for what is in it.
+    No process runs in it: it is there as long as this one holds it open, and gone however this one ends.
     """
 
     def __init__(self, directory: Path) -> None:
         """Mount it on an existing directory; takes about 20 ms. Raises NoImageSpace."""
+        self._open: list[int] = []
         try:
-            self._process = subprocess.Popen(
-                [sys.executable, "-I", "-S", str(_SCRIPT), str(directory), "mode=0700,size=100%"],
-                stdin=subprocess.PIPE,
-                stdout=subprocess.PIPE,
-                start_new_session=True,
-            )
+            self._make(directory)
         except OSError as error:
-            raise NoImageSpace(
-                f"The process that holds snapshot images cannot be started: {error.strerror}."
-            ) from error
-        assert self._process.stdout is not None
-        answer = self._process.stdout.readline().decode().strip()
-        if answer != "ready":
             self.close()
-            raise NoImageSpace(f"No memory file system can be mounted for snapshot images: {answer or 'no answer'}.")
+            raise NoImageSpace(
+                f"The memory file system for snapshot images cannot be made: {error.strerror}."
+            ) from error
+        namespace, root = self._open
         self.inside = directory
-        self.mounts = Path(f"/proc/{self._process.pid}/ns/mnt")
-        self.path = Path(f"/proc/{self._process.pid}/root{directory}")
+        self.mounts = Path(f"/proc/{os.getpid()}/fd/{namespace}")
+        self.path = Path(f"/proc/{os.getpid()}/fd/{root}{directory}")
+
+    def _make(self, directory: Path) -> None:
+        """Open the namespace and its root while the process that makes them is in there."""
+        with subprocess.Popen(
+            [sys.executable, "-I", "-S", str(_SCRIPT), str(directory), "mode=0700,size=100%"],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            start_new_session=True,
+        ) as maker:
+            assert maker.stdout is not None
+            answer = maker.stdout.readline().decode().strip()
+            if answer != "ready":
+                raise OSError(0, answer or "no answer")
+            self._open.append(os.open(f"/proc/{maker.pid}/ns/mnt", os.O_RDONLY))
+            self._open.append(os.open(f"/proc/{maker.pid}/root", os.O_PATH))
 
     def used(self) -> int:
         """Bytes of memory that it holds now."""
@@ -48,8 +56,5 @@ class ImageSpace:
 
     def close(self) -> None:
         """Give it all back."""
-        for pipe in (self._process.stdin, self._process.stdout):
-            if pipe is not None:
-                with suppress(BrokenPipeError):
-                    pipe.close()
-        self._process.wait()
+        while self._open:
+            os.close(self._open.pop())

@@ -1,7 +1,7 @@
-"""What the image space process runs: it holds a mount namespace with a memory file system in it, until its input ends.
+"""What makes the image space: a mount namespace with a memory file system in it, which the server opens meanwhile.
 
-Nobody else sees that file system but who enters the namespace or goes through /proc/PID/root, and it is gone with this
-process, however the server came to its end. A file of its own that imports nothing of Glowplug, so that it stays small.
+Nobody sees that file system but who enters the namespace or holds its root. A process of its own, because a process
+with threads cannot change its mount namespace; it ends with its input.
 
 Arguments: the directory to mount it on, and mount options.
 """

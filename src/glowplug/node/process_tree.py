@@ -4,17 +4,20 @@ import asyncio
 import logging
 import os
 import signal
-from collections.abc import Callable, Sequence
-from contextlib import suppress
+import time
+from collections.abc import AsyncGenerator, Callable, Sequence
+from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 
 from glowplug.checkpoint import cgroups, processes
+from glowplug.checkpoint.connections import StillConnected, require_none_outside
 from glowplug.checkpoint.freezer import freezer_for
-from glowplug.checkpoint.sandbox_addresses import close_address, open_address
+from glowplug.checkpoint.sandbox_addresses import NOWHERE, close_address, open_address
 from glowplug.engines.base import LOOPBACK
 from glowplug.node.exits import OomWatch
-from glowplug.node.guardian import Guardian, Order
+from glowplug.node.guardian import Guardian, Order, Started
 from glowplug.node.logs import LogRing
+from glowplug.node.outbound import Outbound
 from glowplug.node.strays import end_strays
 from glowplug.tiers.base import ExitCause, TierError
 
@@ -25,10 +28,15 @@ KILL_TIMEOUT = 10.0
 file system takes more than a moment."""
 
 
+_CLOSING_TIMEOUT = 1.0
+_CLOSING_PAUSE = 0.01
+
+
 class GuardedTree:
     """Implements `tiers.base.ProcessTree` with a guardian process at the root."""
 
-    def __init__(self, guardian: Guardian, mark: str, ring: LogRing, oom: OomWatch) -> None:
+    def __init__(self, guardian: Guardian, mark: str | None, ring: LogRing, oom: OomWatch) -> None:
+        """`mark` is in the environment of all its processes. In a sandbox, which ends whole, they have none."""
         self.pid = 0
         self.cgroup: Path | None = None
         self.ip = LOOPBACK
@@ -39,6 +47,7 @@ class GuardedTree:
         self._ring = ring
         self._first_line = ring.written
         self._oom = oom
+        self._outbound: Outbound | None = None
         self._exited: asyncio.Future[ExitCause] = asyncio.get_running_loop().create_future()
 
     async def start(self, order: Order, on_gone: Callable[[], None]) -> None:
@@ -47,14 +56,14 @@ class GuardedTree:
         self._cleaning = asyncio.create_task(self._clean_up(order.cgroup, on_gone))
         try:
             started = await self._guardian.launch(order)
+            self.pid = started.pid
+            self.cgroup = order.cgroup if started.in_cgroup else None
+            if started.init is not None:
+                await self._enter_sandbox(started, started.init)
         except BaseException:
             self._guardian.hurry()
             await asyncio.wait({self._cleaning}, timeout=KILL_TIMEOUT)
             raise
-        self.pid = started.pid
-        self.cgroup = order.cgroup if started.in_cgroup else None
-        if order.sandbox is not None:
-            self._find_sandbox()
 
     @property
     def root(self) -> int:
@@ -99,11 +108,44 @@ class GuardedTree:
             raise TierError(f"Processes {list(left)} of the engine do not end after SIGKILL; see the kernel log.")
         return self._exited.result()
 
-    def _find_sandbox(self) -> None:
-        stat = processes.read_stat(self.pid)
-        if stat is not None:  # else it has ended already, which is told elsewhere
-            self.init = stat.parent
-            self.ip = open_address(self.init)
+    @asynccontextmanager
+    async def cut_off(self) -> AsyncGenerator[None, None]:
+        """While inside, no connection leads out of the engine's sandbox. See `ProcessTree.cut_off`."""
+        assert self.init is not None
+        if self._outbound is not None:
+            self._outbound.close()
+        try:
+            await self._nothing_outside(self.init)
+            yield
+        finally:
+            if self._outbound is not None and not self._cleaning.done():
+                with suppress(FileNotFoundError):  # the sandbox has just ended
+                    await self._outbound.reopen(self.init)
+
+    async def _nothing_outside(self, init: int) -> None:
+        # What was just closed may be there for a moment.
+        deadline = time.monotonic() + _CLOSING_TIMEOUT
+        while True:
+            try:
+                await asyncio.to_thread(require_none_outside, init, self.pids())
+            except StillConnected:
+                if time.monotonic() > deadline:
+                    raise
+                await asyncio.sleep(_CLOSING_PAUSE)
+            else:
+                return
+
+    async def _enter_sandbox(self, started: Started, init: int) -> None:
+        self.init = init
+        try:
+            self.ip = open_address(init)
+            if started.listening is not None:
+                self._outbound = Outbound()
+                await self._outbound.open(started.listening)
+        except FileNotFoundError:
+            self.ip = NOWHERE  # it has ended already, which is told elsewhere
+        except OSError as error:
+            raise TierError(f"The engine's network cannot be reached: {error.strerror}.") from error
 
     def _engine_exited(self, cause: ExitCause) -> None:
         self._exited.set_result(self._oom.ended(cause, self.cgroup))
@@ -112,6 +154,8 @@ class GuardedTree:
         """Wait until the guardian is gone, then see to it that nothing is left; what is left all the same."""
         as_it_should = await self._guardian.gone()
         close_address(self.ip)
+        if self._outbound is not None:
+            self._outbound.close()
         self._ring.flush()
         mark = None if as_it_should else self._mark
         groups = [] if group is None else [group]

@@ -59,7 +59,7 @@ class Supervisor:
         mark = f"{self._lock.instance}-{uuid.uuid4().hex[:8]}"
         guardian = await self._take_spare()
         group = self._make_group(mark)
-        tree = GuardedTree(guardian, mark, self.ring(replica_id), self._oom)
+        tree = GuardedTree(guardian, mark if sandbox is None else None, self.ring(replica_id), self._oom)
         self._trees[mark] = tree
         try:
             self._record(mark, replica_id, guardian, group)
@@ -138,8 +138,8 @@ class Supervisor:
 def _environment(launch: Launch, sandbox: Sandbox | None, mark: str) -> dict[str, str]:
     if sandbox is None:
         return {**_UNBUFFERED, **os.environ, **launch.env, MARK: mark}
-    # What is in there will be in an image on disk.
-    return {**_UNBUFFERED, **environment_for_sandbox(os.environ, launch.env), MARK: mark}
+    # What is in there will be in an image on disk, and in every copy restored from it, so no mark of one process tree.
+    return {**_UNBUFFERED, **environment_for_sandbox(os.environ, launch.env)}
 
 
 async def _handed_over(starting: "asyncio.Task[Guardian]") -> Guardian:

@@ -79,6 +79,13 @@ class ProcessTree(Protocol):
         """The last lines the tree printed, oldest first."""
         ...
 
+    def cut_off(self) -> AbstractAsyncContextManager[None]:
+        """While inside, no connection leads out of the engine's sandbox; its way out, if it has one, is shut.
+
+        Entering raises `checkpoint.connections.StillConnected` if a connection remains.
+        """
+        ...
+
     async def stop(self, grace: float) -> ExitCause:
         """End the whole tree: SIGTERM, after `grace` seconds SIGKILL. Works on a frozen tree; leaves none behind."""
         ...
