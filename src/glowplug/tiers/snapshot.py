@@ -22,7 +22,7 @@ from glowplug.engines.base import EVERYWHERE, Engine, EngineError, Launch
 from glowplug.scheduler.values import Tier
 from glowplug.tiers.base import BadImage, Body, Host, Image, TierError
 from glowplug.tiers.capture import FILES, PAGES, PRIVATE
-from glowplug.tiers.process import STOP_GRACE, stop
+from glowplug.tiers.process import stop
 from glowplug.tiers.sandboxed import sandboxed_launch
 from glowplug.tiers.steps import perform
 
@@ -49,8 +49,8 @@ class SnapshotTier:
         return None
 
     async def rest(self, body: Body, source: Tier, host: Host) -> None:
-        """End the engine; its image is there already."""
-        await stop(body, 0 if source is Tier.PARKED else STOP_GRACE)
+        """End the engine at once: its image is there already, and what it would tidy up is private to its sandbox."""
+        await stop(body, 0)
 
     async def wake(self, body: Body, host: Host) -> None:
         """Restore the image into a fresh sandbox and make what comes out of it unique."""
