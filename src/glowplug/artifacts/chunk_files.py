@@ -1,5 +1,6 @@
 """The chunks of a store: files named by the digest of what they hold."""
 
+import errno
 import os
 from contextlib import suppress
 
@@ -70,6 +71,10 @@ def _load(chunk: Chunk, scratch: Scratch, folder: int, shown: str) -> int:
         if not 0 < size <= chunk.length or _read(descriptor, scratch.stored[:size]) != size:
             raise Corrupt(f"the chunk {chunk.digest} is damaged")
         return size
+    except OSError as error:
+        if error.errno == errno.EIO:  # a bad sector
+            raise Corrupt(f"the chunk {chunk.digest} cannot be read ({error.strerror})") from error
+        raise
     finally:
         os.close(descriptor)
 

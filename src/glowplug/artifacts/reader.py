@@ -1,5 +1,6 @@
 """Writing the files of an artifact: every chunk read once, unpacked, checked and written, in parallel."""
 
+import errno
 import os
 import threading
 from collections.abc import Callable, Iterator
@@ -9,7 +10,7 @@ from typing import NamedTuple
 
 from glowplug.artifacts.chunk_codec import Scratch
 from glowplug.artifacts.chunk_files import ChunkFiles
-from glowplug.artifacts.errors import Corrupt, StoreError
+from glowplug.artifacts.errors import Corrupt, StoreError, StoreFull
 from glowplug.artifacts.manifest import Chunk, Entry, Manifest
 from glowplug.artifacts.parallel import cpus, for_each
 from glowplug.artifacts.private_files import CREATE, names_in, open_root
@@ -36,8 +37,26 @@ class Reader:
         """Write the files below `target`, an empty directory or a path where one can be made; it becomes private.
 
         Holes stay holes; modes and times are as they were. After an error `target` is empty. Raises Corrupt, which
-        names file and chunk, StoreError, OSError (a full disk, for one).
+        names file and chunk, and StoreError.
         """
+        try:
+            self._materialise(target, progress)
+        except OSError as error:
+            if error.errno in (errno.ENOSPC, errno.EDQUOT):
+                size = self.manifest.raw_bytes
+                raise StoreFull(f"{target} has no room for the {size} bytes of the artifact; free some.") from error
+            raise StoreError(f"The artifact {self.manifest.id} cannot be written to {target}: {error}.") from error
+
+    def verify(self) -> None:
+        """Read and check every chunk, each once. Raises Corrupt, StoreError."""
+        once = {piece.chunk.digest: piece for piece in self._pieces()}
+
+        def read(scratch: Scratch, piece: _Piece) -> None:
+            self._read(piece, scratch)
+
+        for_each(once.values(), read, Scratch, _threads())
+
+    def _materialise(self, target: Path, progress: Progress | None) -> None:
         root = open_root(target)
         try:
             if names_in(root):
@@ -49,15 +68,6 @@ class Reader:
                 raise
         finally:
             os.close(root)
-
-    def verify(self) -> None:
-        """Read and check every chunk, each once. Raises Corrupt, OSError."""
-        once = {piece.chunk.digest: piece for piece in self._pieces()}
-
-        def read(scratch: Scratch, piece: _Piece) -> None:
-            self._read(piece, scratch)
-
-        for_each(once.values(), read, Scratch, cpus())
 
     def _write(self, root: int, progress: Progress | None) -> None:
         entries = self.manifest.entries
@@ -74,7 +84,7 @@ class Reader:
                     done += piece.chunk.length
                     progress(done, total)
 
-        for_each(self._pieces(), write, Scratch, cpus())
+        for_each(self._pieces(), write, Scratch, _threads())
         for entry in reversed(entries):  # a directory after what is in it, which changes its time
             _finish(root, entry)
 
@@ -91,6 +101,13 @@ class Reader:
                 f"The artifact {self.manifest.id} is damaged and must be made anew: in the file {piece.path} at byte "
                 f"{piece.chunk.offset}, {error}."
             ) from error
+        except OSError as error:
+            raise StoreError(f"The artifact {self.manifest.id} cannot be read: {error}.") from error
+
+
+def _threads() -> int:
+    """One for each CPU, and two that wait for the disk meanwhile: the best of 2 to 8 on 2 CPUs with a cold disk."""
+    return cpus() + 2
 
 
 def _make(root: int, entry: Entry) -> None:

@@ -7,7 +7,7 @@ the store as it was before or after, and `collect` frees the rest. Several proce
 import errno
 import time
 from collections.abc import Generator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +15,7 @@ from glowplug.artifacts.budget import Budget
 from glowplug.artifacts.catalog import Catalog, Problem
 from glowplug.artifacts.chunk_files import ChunkFiles
 from glowplug.artifacts.collection import Collection
-from glowplug.artifacts.compression import LEVEL
+from glowplug.artifacts.compression import level_of
 from glowplug.artifacts.errors import StoreError, StoreFull
 from glowplug.artifacts.layout import Layout
 from glowplug.artifacts.manifest import Manifest, encode
@@ -55,7 +55,7 @@ class ArtifactStore:
         The tree holds files, directories and relative links within it; owners are not kept, holes and times are.
         """
         with self._sentences(), self._writing() as writer:
-            entries = store_tree(source, writer, LEVEL, cpus(), _BACKGROUND)
+            entries = store_tree(source, writer, level_of(self._layout), cpus(), _BACKGROUND)
             text = encode(kind, model, time.time(), identity, facts, writer.stored_bytes, entries)
             return self._publish(writer, self._keys.seal(text))
 
@@ -81,8 +81,11 @@ class ArtifactStore:
     @contextmanager
     def reading(self, name: str) -> Generator[Reader]:
         """The artifact of that id, which nobody removes while inside. Raises NotFound, Untrusted, StoreError."""
-        with self._sentences(), self._collection.kept(name):
-            yield Reader(self._catalog.read(name), self._chunks)
+        with ExitStack() as stack:
+            with self._sentences():
+                stack.enter_context(self._collection.kept(name))
+                reader = Reader(self._catalog.read(name), self._chunks)
+            yield reader
 
     def verify(self, name: str) -> None:
         """Read and check all of an artifact. Raises Corrupt, NotFound, Untrusted, StoreError."""
