@@ -8,6 +8,8 @@ from typing import Any
 from urllib.parse import unquote, urlsplit
 
 PREFIX = "/glowplug/v1"
+MADE = {"id": "ab" * 16, "raw_bytes": 3 << 30, "stored_bytes": 1 << 30, "pause": 0.5, "seconds": 61.5}
+"""What is told of a snapshot that was made."""
 
 
 def replica(id: str, model: str, state: str, **more: Any) -> dict[str, Any]:
@@ -88,8 +90,10 @@ class AdminServer:
             def _move(self, name: str, action: str, query: str) -> None:
                 if name not in [known["name"] for known in server.models]:
                     return self._error(404, f"There is no model '{name}'; there are: a.")
-                if action == "rest" and name == "busy":
+                if action in ("rest", "snapshot") and name == "busy":
                     return self._error(409, "A replica of 'busy' is at work.")
+                if action == "snapshot":
+                    return self._json(200, {**MADE, "model": name})
                 tier = {"wake": "running", "rest": query.removeprefix("tier=") or "parked"}.get(action, "cached")
                 return self._json(200, {"model": name, "tier": tier, "seconds": 1.234})
 

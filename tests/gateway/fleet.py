@@ -6,6 +6,8 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from glowplug.cluster.base import ModelView, Rejected, ReplicaLost, ReplicaView
+from glowplug.node.doctor.report import Finding, ModelVerdict, Report, State, Verdict
+from glowplug.node.snapshot_views import SnapshotListing, SnapshotMade
 from glowplug.scheduler.effects import RejectKind
 from glowplug.scheduler.values import Tier
 
@@ -89,6 +91,7 @@ class Fleet:
         self.later_lines: asyncio.Queue[str] = asyncio.Queue()
         self.image_memory = 0
         self.views: list[ModelView] | None = None
+        self.listing = SnapshotListing()
 
     def resolve(self, name: str) -> str | None:
         for model, aliases in self.aliases.items():
@@ -134,10 +137,26 @@ class Fleet:
     async def restart(self, model: str) -> None:
         self._called("restart", model)
 
+    async def create_snapshot(self, model: str) -> SnapshotMade:
+        self._called("create_snapshot", model)
+        return SnapshotMade(model, "ab" * 16, 2000, 1000, 0.5, 61.5)
+
+    async def snapshots(self) -> SnapshotListing:
+        self._called("snapshots")
+        return self.listing
+
     def _called(self, *call: Any) -> None:
         self.calls.append(call)
         if self.refusal is not None:
             raise self.refusal
+
+    async def examine(self) -> Mapping[str, Any]:
+        self.calls.append(("examine",))
+        return Report(
+            [Verdict(Tier.RUNNING), Verdict(Tier.SNAPSHOT, "CRIU is not installed", "install it")],
+            [Finding("criu", State.MISSING, "CRIU is not installed", "install it", {"version": None})],
+            [ModelVerdict("m", "fake", None, {Tier.SNAPSHOT: "CRIU is not installed; install it"})],
+        ).as_json()
 
     def events(self) -> AsyncIterator[Mapping[str, Any]]:
         queue: asyncio.Queue[Mapping[str, Any] | None] = asyncio.Queue()

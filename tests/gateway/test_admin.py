@@ -6,9 +6,11 @@ from typing import Any
 import jsonschema
 import pytest
 
+from glowplug.artifacts.catalog import Problem
 from glowplug.cluster.base import Rejected
 from glowplug.gateway.admin import PREFIX, Admin
 from glowplug.gateway.openapi import openapi_document
+from glowplug.node.snapshot_views import SnapshotListing, SnapshotView
 from glowplug.scheduler.effects import RejectKind
 from glowplug.scheduler.values import Attempt, Tier
 from tests.gateway.conftest import Served
@@ -93,7 +95,39 @@ async def test_model_is_moved(served: Served, fleet: Fleet, name: str, action: s
     jsonschema.validate(answer, _schema("Move"))
 
 
-@pytest.mark.parametrize("action", ["wake", "rest", "restart"])
+async def test_a_snapshot_is_made_and_described(served: Served, fleet: Fleet) -> None:
+    answer = await _post(served, "/models/alias/snapshot")
+    assert fleet.calls == [("create_snapshot", "m")]
+    assert answer == {
+        "model": "m", "id": "ab" * 16, "raw_bytes": 2000, "stored_bytes": 1000, "pause": 0.5, "seconds": 61.5
+    }  # fmt: skip
+    jsonschema.validate(answer, _schema("SnapshotMade"))
+
+
+async def test_why_no_snapshot_is_made_is_told(served: Served, fleet: Fleet) -> None:
+    fleet.refusal = Rejected(RejectKind.REFUSED, "model 'm' is busy with 2 requests; try again when it is idle")
+    answer = await _post(served, "/models/m/snapshot", 409)
+    assert answer["error"]["code"] == "refused"
+    assert answer["error"]["message"] == "model 'm' is busy with 2 requests; try again when it is idle"
+
+
+async def test_snapshots_are_listed_with_what_is_wrong(served: Served, fleet: Fleet) -> None:
+    assert await _get(served, "/snapshots") == {"snapshots": [], "problems": []}
+    fleet.listing = SnapshotListing(
+        (SnapshotView("ab" * 16, "m", "2026-11-24T01:02:03+00:00", 2, 1, "vllm", None, None, False, ("CRIU: 1, 2",)),),
+        (Problem("cd" * 16, "The canary differs.", quarantined=True),),
+    )
+    listing = await _get(served, "/snapshots")
+    (shown,), (problem,) = listing["snapshots"], listing["problems"]
+    assert (shown["id"], shown["fits"], shown["why"]) == ("ab" * 16, False, ["CRIU: 1, 2"])
+    assert problem == {"name": "cd" * 16, "reason": "The canary differs.", "quarantined": True}
+    jsonschema.validate(shown, _schema("Snapshot"))
+    jsonschema.validate(problem, _schema("SnapshotProblem"))
+    fleet.refusal = Rejected(RejectKind.REFUSED, "The artifact store cannot be used.")
+    assert (await _get(served, "/snapshots", 409))["error"]["message"] == "The artifact store cannot be used."
+
+
+@pytest.mark.parametrize("action", ["wake", "rest", "restart", "snapshot"])
 async def test_unknown_model_is_404(served: Served, fleet: Fleet, action: str) -> None:
     answer = await _post(served, f"/models/nope/{action}", 404)
     assert answer["error"]["code"] == "model_not_found"
@@ -132,6 +166,20 @@ async def test_page_of_another_site_cannot_give_commands(served: Served, fleet: 
     await _post(served, "/models/m/rest", 403, headers={"origin": "null"})
     assert fleet.calls == []
     await _post(served, "/models/m/rest", 200, headers={"origin": served.url})
+
+
+async def test_the_examination_is_that_of_the_cluster(served: Served, fleet: Fleet) -> None:
+    report = await _get(served, "/doctor")
+    jsonschema.validate(report, _schema("Examination"))
+    assert report["tiers"][1] == {
+        "tier": "snapshot",
+        "open": False,
+        "reason": "CRIU is not installed",
+        "remedy": "install it",
+        "note": None,
+    }
+    assert report["models"][0]["closed_tiers"] == {"snapshot": "CRIU is not installed; install it"}
+    assert fleet.calls == [("examine",)]
 
 
 async def test_log_is_plain_text(served: Served) -> None:

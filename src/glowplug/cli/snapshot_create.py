@@ -77,7 +77,8 @@ def _alone_or_by_server(place: "Place", config: "Config", client: "AdminClient",
             return _by_server(working, model)
         except NoServer:
             raise click.ClickException(
-                f"a server works in {place.state_dir}, but none answers at {working.url}; give its address with --server"
+                f"a server works in {place.state_dir}, but none answers at {working.url}; name its address with "
+                "--server"
             ) from None
     except (NotMade, StateDirError, EngineError, TierError) as error:
         raise click.ClickException(str(error)) from None
