@@ -20,11 +20,15 @@ def open_root(path: Path) -> int:
     """A descriptor of the directory, made (0700) if missing. Raises Unsafe, OSError.
 
     The directories above it must belong to this user or root, and nobody else may rename things in them; links among
-    them are resolved first, since a home directory often lies behind one.
+    them are resolved first, since a home directory often lies behind one. A path through a descriptor of a process
+    (/proc/PID/fd/N) stands for no other path, and whoever holds the descriptor has made sure of what is above.
     """
-    parent = Path(os.path.realpath(path.absolute().parent))
-    parent.mkdir(parents=True, exist_ok=True)
-    descriptor = _open_ancestors(parent)
+    if path.is_relative_to("/proc"):
+        descriptor = os.open(path.parent, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    else:
+        parent = Path(os.path.realpath(path.absolute().parent))
+        parent.mkdir(parents=True, exist_ok=True)
+        descriptor = _open_ancestors(parent)
     try:
         with suppress(FileExistsError):
             os.mkdir(path.name, 0o700, dir_fd=descriptor)

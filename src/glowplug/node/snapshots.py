@@ -122,6 +122,7 @@ class Snapshots:
                     int(facts["engine"]),
                     str(facts["output"]),
                     canary_of(facts),
+                    tuple(facts["listening"]),
                     at,
                     manifest.raw_bytes,
                 )

@@ -143,6 +143,7 @@ class Image:
         engine: process id of the engine in its sandbox.
         output: name of the pipe that was its output.
         canary: what it answered before the dump.
+        listening: ids, in the sandbox, of the processes that are to be told of the restore.
         at: where it was when it was asked for.
         size: bytes.
     """
@@ -153,6 +154,7 @@ class Image:
     engine: int
     output: str
     canary: CanaryAnswer
+    listening: Sequence[int]
     at: ImageAt
     size: int
 

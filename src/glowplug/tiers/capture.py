@@ -2,13 +2,14 @@
 
 import asyncio
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from glowplug.checkpoint import criu as criu_jobs
 from glowplug.checkpoint import hooks
+from glowplug.checkpoint.connections import StillConnected
 from glowplug.checkpoint.criu import CriuError, Place
 from glowplug.checkpoint.criu_binary import Criu
 from glowplug.checkpoint.criu_log import explain
@@ -36,18 +37,33 @@ class NotDumped(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Captured:
-    """What was dumped. `pause` is for how long the engine stood still, in seconds."""
+    """What was dumped.
+
+    Attributes:
+        engine: its process id in the sandbox.
+        output: name of the pipe that is its output.
+        pause: for how long it stood still, in seconds.
+        listening: ids, in the sandbox, of the processes that are to be told of a restore.
+        canary: what it answers.
+    """
 
     engine: int
     output: str
     pause: float
+    listening: Sequence[int]
     canary: CanaryAnswer
 
     def as_facts(self) -> dict[str, Any]:
         """Plain values, as a manifest holds them."""
         answer = self.canary
         canary = {"tokens": [*answer.tokens], "logprobs": [*answer.logprobs], "vector": [*answer.vector]}
-        return {"engine": self.engine, "output": self.output, "pause": round(self.pause, 4), "canary": canary}
+        return {
+            "engine": self.engine,
+            "output": self.output,
+            "pause": round(self.pause, 4),
+            "listening": [*self.listening],
+            "canary": canary,
+        }
 
 
 def canary_of(facts: Mapping[str, Any]) -> CanaryAnswer:
@@ -70,29 +86,39 @@ async def capture(body: Body, host: Host, criu: Criu, seen: Path, ours: Path) ->
         (ours / name).mkdir(mode=0o700)
     await perform(body.engine.sleep(body.model_name, body.model, body.port), body, host)
     try:
-        pause = await asyncio.to_thread(_dump, criu, tree, tree.init, seen, ours)
+        async with tree.cut_off():
+            pause, listening = await asyncio.to_thread(_dump, criu, tree, tree.init, seen, ours)
+    except StillConnected as error:
+        raise NotDumped(str(error)) from error
     except CriuError as error:
         kept = criu_jobs.keep_log(error.log, host.state_dir(body.replica_id) / criu_jobs.DUMP_LOG)
         raise NotDumped(f"CRIU {explain(error.log, 'dump', error.names)} (its log: {kept}).") from error
     finally:
         await perform(body.engine.wake(body.model_name, body.model, body.port), body, host)
-    engine = criu_jobs.inner_pid(tree.pid)
-    return Captured(engine, tree.output_pipe, pause, canary)
+    return Captured(criu_jobs.inner_pid(tree.pid), tree.output_pipe, pause, listening, canary)
 
 
-def _dump(criu: Criu, tree: ProcessTree, init: int, seen: Path, ours: Path) -> float:
-    place = Place(seen / PAGES, seen / WORK, ours / WORK)
+def _dump(criu: Criu, tree: ProcessTree, init: int, seen: Path, ours: Path) -> tuple[float, Sequence[int]]:
+    """Seconds that the tree stood still, and the processes that listen for a restore."""
     try:
-        hooks.tell("before_snapshot", tree.pid, _HOOKS_TIMEOUT)
-        engine = criu_jobs.inner_pid(tree.pid)
-    except (hooks.HookError, OSError) as error:
+        told = hooks.tell("before_snapshot", tree.pid, _HOOKS_TIMEOUT)
+        try:
+            pause = _dump_told(criu, tree, init, Place(seen / PAGES, seen / WORK, ours / WORK), ours / FILES)
+        finally:
+            # What was closed for the dump is needed again: the engine runs on.
+            hooks.tell("after_restore", tree.pid, _HOOKS_TIMEOUT)
+    except hooks.HookError as error:
         raise NotDumped(str(error)) from error
+    return pause, [report.pid for report in told]
+
+
+def _dump_told(criu: Criu, tree: ProcessTree, init: int, place: Place, files: Path) -> float:
     began = time.monotonic()
     try:
-        criu_jobs.dump(criu, init=init, engine=engine, place=place, timeout=_DUMP_TIMEOUT)
+        criu_jobs.dump(criu, init=init, engine=criu_jobs.inner_pid(tree.pid), place=place, timeout=_DUMP_TIMEOUT)
         try:
             for name, private in PRIVATE.items():
-                copy_tree(f"/proc/{init}/root{private}", str(ours / FILES / name))
+                copy_tree(f"/proc/{init}/root{private}", str(files / name))
         finally:
             criu_jobs.resume(tree.pids())
     except TimeoutError as error:

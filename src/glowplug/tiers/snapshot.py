@@ -64,7 +64,7 @@ class SnapshotTier:
                 await _restore(body, host, launch, image, criu)
             body.canary, body.image_at = image.canary, image.at
             with body.phase("wake"):
-                await _make_unique(body, host)
+                await _make_unique(body, host, image)
 
 
 def _words(model: ModelConfig, engine: Engine) -> Sequence[str]:
@@ -99,10 +99,10 @@ async def _restore(body: Body, host: Host, launch: Launch, image: Image, criu: C
         raise BadImage(f"CRIU {explain(log, 'restore')} (its log: {kept}).") from error
 
 
-async def _make_unique(body: Body, host: Host) -> None:
+async def _make_unique(body: Body, host: Host, image: Image) -> None:
     assert body.tree is not None
     try:
-        await asyncio.to_thread(hooks.tell, "after_restore", body.tree.pid, _HOOKS_TIMEOUT)
+        await asyncio.to_thread(hooks.tell, "after_restore", body.tree.pid, _HOOKS_TIMEOUT, expected=image.listening)
     except (hooks.HookError, OSError) as error:
         raise BadImage(f"The restored engine could not be made unique: {error}") from error
     await perform(body.engine.wake(body.model_name, body.model, body.port), body, host)
