@@ -102,7 +102,7 @@ def default_signals() -> None:
 
 
 def copy_tree(source: str, target: str) -> None:
-    """Copy directories, files with their holes, symbolic links and FIFOs; owners and modes too. Raises OSError."""
+    """Copy directories, files with their holes, and symbolic links; owners and modes too. Raises OSError."""
     device = os.stat(source).st_dev  # noqa: PTH116
     for entry in os.scandir(source):
         made = f"{target}/{entry.name}"
@@ -137,7 +137,10 @@ def _copy_file(source: str, target: str, size: int) -> None:
             end = os.lseek(reading, start, os.SEEK_HOLE)
             os.lseek(writing, start, os.SEEK_SET)
             while start < end:
-                start += os.sendfile(writing, reading, start, end - start)
+                sent = os.sendfile(writing, reading, start, end - start)
+                if sent == 0:  # it has become shorter
+                    return
+                start += sent
     finally:
         os.close(reading)
         os.close(writing)
