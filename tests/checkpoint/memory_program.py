@@ -84,16 +84,17 @@ def main() -> None:
         os._exit(0)
     assert os.read(answer, 1) == b"r"
 
-    def compare(*_: object) -> None:
+    # Neither sigwait(), during which the mask of blocked signals that the dump keeps is another one, nor pause(), which
+    # may begin just after the signal.
+    told, tell = os.pipe()
+    os.set_blocking(tell, False)
+    signal.set_wakeup_fd(tell)
+    signal.signal(signal.SIGUSR1, lambda *_: None)
+    os.write(1, b"ready\n")
+    while os.read(told, 1):
         os.write(question, b"?")
         theirs = os.read(answer, 65536).decode()
         os.write(1, f"parent {differences(False)}, child {theirs}\n".encode())
-
-    # Not sigwait(), during which the mask of blocked signals, that the dump keeps, is another one.
-    signal.signal(signal.SIGUSR1, compare)
-    os.write(1, b"ready\n")
-    while True:
-        signal.pause()
 
 
 if __name__ == "__main__":
