@@ -160,6 +160,7 @@ def test_a_package_that_does_not_run_here_is_not_kept(public: Path) -> None:
 
 
 @needs_apt
+@pytest.mark.slow
 def test_offline_is_one_sentence(archive: Archive) -> None:
     nowhere = dataclasses.replace(release(archive), mirror="http://127.0.0.1:9/debian")
     with pytest.raises(CannotInstall) as raised:

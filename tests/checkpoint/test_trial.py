@@ -31,10 +31,12 @@ def real() -> Criu:
 
 @pytest.fixture(autouse=True)
 def nothing_left() -> Iterator[None]:
-    before = set(Path(tempfile.gettempdir()).glob("glowplug-trial-*"))
+    def held() -> tuple[set[Path], set[int]]:
+        return set(Path(tempfile.gettempdir()).glob("glowplug-trial-*")), set(processes.children(os.getpid()))
+
+    before = held()
     yield
-    assert set(Path(tempfile.gettempdir()).glob("glowplug-trial-*")) == before
-    assert processes.children(os.getpid()) == []
+    assert held() == before
 
 
 def wrapper(folder: Path, real: Criu, job: str, first: str) -> Criu:

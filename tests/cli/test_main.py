@@ -15,11 +15,13 @@ def test_help_teaches_where_to_begin(glowplug):
     text = glowplug("--help").stdout
     for word in ("glowplug config example > glowplug.yaml", "glowplug serve", "glowplug ps", "exit code"):
         assert word in text
-    listed = [line.split()[0] for line in text.split("Commands:\n")[1].splitlines() if line.startswith("  ")][:7]
-    assert listed == ["serve", "ps", "wake", "rest", "restart", "logs", "config"]
+    listed = [line.split()[0] for line in text.split("Commands:\n")[1].splitlines() if line.startswith("  ")][:9]
+    assert listed == ["serve", "ps", "wake", "rest", "restart", "logs", "snapshot", "doctor", "config"]
 
 
-@pytest.mark.parametrize("command", ["serve", "ps", "wake", "rest", "restart", "logs", "config", "config check"])
+@pytest.mark.parametrize(
+    "command", ["serve", "ps", "wake", "rest", "restart", "logs", "doctor", "config", "config check"]
+)
 def test_every_command_has_help(glowplug, command):
     result = glowplug(*command.split(), "-h")
     assert result.exit_code == 0
