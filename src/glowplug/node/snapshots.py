@@ -18,6 +18,7 @@ from glowplug.node.evidence import Evidences
 from glowplug.node.image_space import ImageSpace
 from glowplug.node.memory import host_memory, tree_memory
 from glowplug.node.resident_images import ResidentImages
+from glowplug.node.setbacks import Setbacks
 from glowplug.node.snapshot_orders import Order, Orders
 from glowplug.node.snapshot_views import KIND
 from glowplug.scheduler.values import Resources
@@ -62,6 +63,7 @@ class Snapshots:
         self._resident = ResidentImages(space, budget, lambda size: on_images(Resources(ram=size)))
         self._published: dict[str, Manifest] = {}
         self._declined: dict[str, str] = {}
+        self._setbacks = Setbacks()
         self._orders = Orders()
         self._background: set[asyncio.Task[None]] = set()
         self._one_at_a_time = asyncio.Lock()
@@ -114,18 +116,7 @@ class Snapshots:
                     folder = await stack.enter_async_context(
                         self._resident.using(manifest.id, manifest.raw_bytes, fill)
                     )
-                    facts = manifest.facts
-                yield Image(
-                    manifest.id,
-                    self._resident.seen(folder),
-                    self._resident.ours(folder),
-                    int(facts["engine"]),
-                    str(facts["output"]),
-                    canary_of(facts),
-                    tuple(facts["listening"]),
-                    at,
-                    manifest.raw_bytes,
-                )
+                yield self._image(manifest, folder, at)
         except NotFound as error:  # somebody removed it; perhaps another one is there
             with contextlib.suppress(StoreError):
                 await self.rescan((model,))
@@ -142,25 +133,30 @@ class Snapshots:
         `always` does not ask whether it is. Raises TierError if that harmed the engine.
         """
         model = body.model_name
+        folder = self._resident.new_folder()
+        ours = self._resident.ours(folder)
         try:
             identity = await asyncio.to_thread(self._identity, body, launch)
             ordered = self._orders.waits(model)
             if not ordered and await self._has(model, identity):
                 return
             await self._require_worth(body, always=always or ordered)
-        except NotDumped as error:
+            if not ordered and (reason := self._setbacks.waiting(model)) is not None:
+                raise NotDumped(f"it failed before and is not tried again for now: {reason}")
+            ours.mkdir(mode=0o700)
+        except (NotDumped, StoreError, OSError) as error:
             self._decline(model, str(error))
             return
-        folder = self._resident.new_folder()
-        ours = self._resident.ours(folder)
-        ours.mkdir(mode=0o700)
         try:
             captured = await capture(body, host, require_criu(), self._resident.seen(folder), ours)
         except NotDumped as error:
+            self._setbacks.failed(model, str(error))
             self._decline(model, str(error))
             self._resident.discard(folder)
-        except BaseException as error:
-            self._decline(model, str(error))
+        except BaseException as error:  # the engine is ended now, for whatever reason: not again at its next start
+            reason = str(error) or "the dump was broken off"
+            self._setbacks.harmed(model, reason)
+            self._decline(model, reason)
             self._resident.discard(folder)
             raise
         else:
@@ -227,6 +223,7 @@ class Snapshots:
         if manifest is None:
             return
         log.warning("The snapshot of %s is set aside: %s", model, reason)
+        self._setbacks.failed(model, reason)
         self._resident.drop(manifest.id)
         try:
             await asyncio.to_thread(self._store.quarantine, manifest.id, reason)
@@ -234,27 +231,30 @@ class Snapshots:
             log.warning("It could not be set aside: %s", error)
         self._on_snapshot(model, None, reason)
 
-    def started(self, model: str, seconds: float, weights_cached: float | None) -> None:
-        """An engine took so long to start."""
+    def started(self, model: str, seconds: float, weights_cached: float | None, *, always: bool = False) -> None:
+        """An engine took so long to start. `always` does not ask whether its snapshot is worth it."""
         self._evidences.started(model, seconds, weights_cached)
-        self._review(model)
+        self._review(model, always=always)
 
-    def restored(self, model: str, at: ImageAt, seconds: float) -> None:
-        """A restore took so long, with the image there."""
+    def restored(self, model: str, at: ImageAt, seconds: float, *, always: bool = False) -> None:
+        """A restore took so long, with the image there, and gave the right answer."""
+        self._setbacks.succeeded(model)
         self._evidences.restored(model, at, seconds)
-        self._review(model)
+        self._review(model, always=always)
 
-    def _review(self, model: str) -> None:
+    def _review(self, model: str, *, always: bool) -> None:
         """Use the snapshot of a model, or not, as is faster."""
         manifest = self._published.get(model)
         if manifest is None:
             return
         verdict = self._evidences.worth(model, manifest.raw_bytes, manifest.stored_bytes, self._budget)
-        if verdict.worth and model in self._declined:
+        worth = verdict.worth or always
+        if worth and model in self._declined:
             del self._declined[model]
             self._on_snapshot(model, Resources(disk=manifest.stored_bytes), "")
-        elif not verdict.worth and model not in self._declined:
+        elif not worth and model not in self._declined:
             self._decline(model, verdict.reason)
+            self._resident.drop(manifest.id)
             self._on_snapshot(model, None, verdict.reason)
 
     async def _keep(self, model: str, identity: Identity, captured: Captured, folder: str) -> None:
@@ -267,7 +267,9 @@ class Snapshots:
                     self._store.add, KIND, model, ours, identity.as_json(), captured.as_facts()
                 )
         except (StoreError, ImageError, OSError) as error:
-            self._decline(model, f"The snapshot could not be stored: {error}")
+            reason = f"The snapshot could not be stored: {error}"
+            self._setbacks.failed(model, reason)
+            self._decline(model, reason)
             self._resident.discard(folder)
             return
         except BaseException:
@@ -279,9 +281,26 @@ class Snapshots:
         self._orders.fulfil(manifest)
         if before is not None and before.id != manifest.id:
             self._resident.drop(before.id)
-            with contextlib.suppress(StoreError):  # being read: it goes when the next one is made
-                await asyncio.to_thread(self._store.remove, before.id)
-        await asyncio.to_thread(self._store.collect)
+        await asyncio.to_thread(self._remove_all_but, manifest)
+
+    def _remove_all_but(self, kept: Manifest) -> None:
+        """Leave one snapshot of a model: also those go that did not fit any more."""
+        with contextlib.suppress(StoreError):
+            for manifest in self._store.list(KIND):
+                if manifest.model == kept.model and manifest.id != kept.id:
+                    with contextlib.suppress(StoreError):  # being read: it goes when the next one is made
+                        self._store.remove(manifest.id)
+            self._store.collect()
+
+    def _image(self, manifest: Manifest, folder: str, at: ImageAt) -> Image:
+        facts = manifest.facts
+        try:
+            engine, output, listening = int(facts["engine"]), str(facts["output"]), tuple(facts["listening"])
+            canary = canary_of(facts)
+        except (KeyError, TypeError, ValueError) as error:
+            raise BadImage("The image does not say how it is to be restored.") from error
+        seen, ours = self._resident.seen(folder), self._resident.ours(folder)
+        return Image(manifest.id, seen, ours, engine, output, canary, listening, at, manifest.raw_bytes)
 
     def _publish(self, manifest: Manifest) -> None:
         self._published[manifest.model] = manifest

@@ -3,6 +3,7 @@
 import asyncio
 import time
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -86,30 +87,55 @@ async def capture(body: Body, host: Host, criu: Criu, seen: Path, ours: Path) ->
         (ours / name).mkdir(mode=0o700)
     await perform(body.engine.sleep(body.model_name, body.model, body.port), body, host)
     try:
+        pause, listening = await _dump_quiet(body, tree, host, criu, seen, ours)
+    except NotDumped:
+        await _wake(body, host)
+        raise
+    await _wake(body, host)
+    return Captured(criu_jobs.inner_pid(tree.pid), tree.output_pipe, pause, listening, canary)
+
+
+async def _dump_quiet(
+    body: Body, tree: ProcessTree, host: Host, criu: Criu, seen: Path, ours: Path
+) -> tuple[float, Sequence[int]]:
+    assert tree.init is not None
+    try:
         async with tree.cut_off():
-            pause, listening = await asyncio.to_thread(_dump, criu, tree, tree.init, seen, ours)
+            return await asyncio.to_thread(_dump, criu, tree, tree.init, seen, ours)
     except StillConnected as error:
         raise NotDumped(str(error)) from error
     except CriuError as error:
         kept = criu_jobs.keep_log(error.log, host.state_dir(body.replica_id) / criu_jobs.DUMP_LOG)
         raise NotDumped(f"CRIU {explain(error.log, 'dump', error.names)} (its log: {kept}).") from error
-    finally:
-        await perform(body.engine.wake(body.model_name, body.model, body.port), body, host)
-    return Captured(criu_jobs.inner_pid(tree.pid), tree.output_pipe, pause, listening, canary)
+
+
+async def _wake(body: Body, host: Host) -> None:
+    await perform(body.engine.wake(body.model_name, body.model, body.port), body, host)
 
 
 def _dump(criu: Criu, tree: ProcessTree, init: int, seen: Path, ours: Path) -> tuple[float, Sequence[int]]:
     """Seconds that the tree stood still, and the processes that listen for a restore."""
     try:
         told = hooks.tell("before_snapshot", tree.pid, _HOOKS_TIMEOUT)
-        try:
-            pause = _dump_told(criu, tree, init, Place(seen / PAGES, seen / WORK, ours / WORK), ours / FILES)
-        finally:
-            # What was closed for the dump is needed again: the engine runs on.
-            hooks.tell("after_restore", tree.pid, _HOOKS_TIMEOUT)
     except hooks.HookError as error:
+        with suppress(hooks.HookError):  # perhaps those of some processes ran
+            hooks.tell("after_restore", tree.pid, _HOOKS_TIMEOUT)
         raise NotDumped(str(error)) from error
+    try:
+        pause = _dump_told(criu, tree, init, Place(seen / PAGES, seen / WORK, ours / WORK), ours / FILES)
+    except (CriuError, NotDumped):
+        _undo_hooks(tree)
+        raise
+    _undo_hooks(tree)
     return pause, [report.pid for report in told]
+
+
+def _undo_hooks(tree: ProcessTree) -> None:
+    """What was closed for the dump is needed again, because the engine runs on. Raises TierError."""
+    try:
+        hooks.tell("after_restore", tree.pid, _HOOKS_TIMEOUT)
+    except hooks.HookError as error:
+        raise TierError(f"The engine was harmed while it was dumped: {error}") from error
 
 
 def _dump_told(criu: Criu, tree: ProcessTree, init: int, place: Place, files: Path) -> float:
