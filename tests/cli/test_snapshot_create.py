@@ -19,6 +19,7 @@ from glowplug.node.state_lock import StateLock
 from glowplug.tiers.snapshot import machine_closed
 from tests.cli.admin_server import MADE, model
 from tests.e2e.server import alive, serving
+from tests.node.programs import until
 
 PATIENCE = 60.0
 
@@ -135,8 +136,8 @@ class TestWithCriu:
         async with creating(tmp_path, "a") as process:
             assert process.stderr is not None
             await process.stderr.readline()
-            while not (started := engines(process.pid)):
-                await asyncio.sleep(0.01)  # until the process tree has grown
+            await until(lambda: bool(engines(process.pid)))
+            started = engines(process.pid)
             process.send_signal(how)
             _, stderr = await process.communicate()
         assert process.returncode == 1
@@ -158,6 +159,17 @@ class TestWithCriu:
             await server.post("/glowplug/v1/models/a/rest?tier=snapshot")
             _, _, headers = await server.ask("a")
             assert headers["x-glowplug-woke-from"] == "snapshot"
+
+    async def test_a_server_that_reads_its_configuration_again_sees_what_was_removed(self, tmp_path):
+        settings = {"models": {"a": {"engine": "fake", "snapshot": "auto"}}}
+        async with serving(tmp_path, settings) as server, server.events() as events:
+            _, made = await server.post("/glowplug/v1/models/a/snapshot")
+            assert (await server.model("a"))["snapshot"]["disk"] == made["stored_bytes"]
+            ArtifactStore(tmp_path / "state" / "artifacts").remove(made["id"])
+            os.kill(server.pid, signal.SIGHUP)
+            gone = await events.until(lambda event: event["type"] == "snapshot" and not event["ready"])
+            assert gone["reason"] == "it was removed"
+            assert (await server.model("a"))["snapshot"] is None
 
     async def test_a_server_that_is_at_work_refuses(self, tmp_path):
         settings = {"models": {"a": {"engine": "fake", "snapshot": "auto", "options": {"tokens_per_second": 0}}}}

@@ -75,6 +75,9 @@ def bench(
       cold               the engine's own caches are empty, the weights are not in memory
       cached             the caches are those of an earlier start, the weights in the page cache
       cached-cold-disk   the same, but the weights have to be read from the disk
+      snapshot           the process is restored from its image, which is in memory
+      snapshot-page-cache, snapshot-cold-disk
+                         the same, but the image is in the page cache, or has to be read from the disk
       parked             the process stands still in memory; likewise every other tier there is
       ...+warmup         any of these, with the model's warm-up requests before it serves
 

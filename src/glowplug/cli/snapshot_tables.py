@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from glowplug.node.snapshot_views import SnapshotListing, SnapshotView
 
 _COLUMNS = ("ID", "MODEL", "MADE", "ENGINE", "SIZE", "STORED", "PAUSE", "FITS")
-_RIGHT = {"SIZE", "STORED", "PAUSE"}
+_RIGHT = {"SIZE", "STORED", "PAUSE", "TOOK"}
 _SHORTEST = 8  # digits of an id; by them a handful of 128-bit numbers are told apart
 _FITS = {True: Text("yes", style="green"), False: Text("no", style="red"), None: Text("?", style="dim")}
 
