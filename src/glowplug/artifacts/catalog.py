@@ -63,6 +63,14 @@ class Catalog:
         except FileNotFoundError:
             raise NotFound(f"There is no artifact {name!r} in {self._layout.directory}.") from None
 
+    def usable(self, name: str) -> bool:
+        """Whether there is a published artifact of that id, and nothing wrong with its manifest. Raises OSError."""
+        try:
+            self.read(name)
+        except StoreError:
+            return False
+        return True
+
     def sealed(self, name: str) -> bytes:
         """The signed manifest as it lies on the disk. Raises StoreError, OSError."""
         return read_file(name, self._layout.manifests, self._layout.shown("manifests", name), MAX_MANIFEST)

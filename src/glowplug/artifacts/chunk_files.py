@@ -28,9 +28,20 @@ class ChunkFiles:
             self.discard(chunk, scratch)
             raise
 
-    def load(self, chunk: Chunk, scratch: Scratch) -> int:
-        """Read a chunk as it is kept into `scratch.stored`; its size. Raises Corrupt, OSError."""
-        return _load(chunk, scratch, self._layout.chunks, self._layout.shown("chunks", chunk.digest))
+    def stored(self, chunk: Chunk, scratch: Scratch) -> memoryview:
+        """A chunk as it is kept, checked, valid until `scratch` is used again. Raises Corrupt, OSError."""
+        size = _load(chunk, scratch, self._layout.chunks, self._layout.shown("chunks", chunk.digest))
+        if scratch.unpacked(size, chunk.length, chunk.digest) is None:
+            self.discard(chunk, scratch)
+            raise Corrupt(f"The chunk {chunk.digest} is damaged; the artifact must be made anew.")
+        return scratch.stored[:size]
+
+    def size(self, chunk: Chunk) -> int:
+        """Bytes that a chunk takes. Raises Corrupt, OSError."""
+        try:
+            return os.stat(chunk.digest, dir_fd=self._layout.chunks, follow_symlinks=False).st_size
+        except FileNotFoundError:
+            raise Corrupt(f"the chunk {chunk.digest} is missing") from None
 
     def discard(self, chunk: Chunk, scratch: Scratch) -> None:
         """Remove a chunk that is not good. Raises OSError."""

@@ -124,6 +124,13 @@ class Manifest:
         for entry in self.entries:
             yield from entry.chunks
 
+    def distinct_chunks(self) -> list[Chunk]:
+        """The chunks in the order of their first occurrence, each once."""
+        first: dict[str, Chunk] = {}
+        for chunk in self.chunks():
+            first.setdefault(chunk.digest, chunk)
+        return list(first.values())
+
 
 def encode(
     kind: str,
@@ -134,13 +141,12 @@ def encode(
     stored_bytes: int,
     entries: Sequence[Entry],
 ) -> bytes:
-    """The JSON text of a manifest. Raises ManifestError if it could not be read back."""
+    """The JSON text of a manifest. Raises ManifestError if the values are no JSON; `decode` says if they make sense."""
     document = _Document(1, kind, model, created_at, dict(identity), dict(facts), stored_bytes, tuple(entries))
     try:
         text = msgspec.json.encode(document, order="deterministic")
     except (TypeError, ValueError, RecursionError) as error:  # ValueError: a name that is not UTF-8
         raise ManifestError(f"The artifact of {model!r} cannot be described in JSON: {error}.") from error
-    decode(text)
     return text
 
 

@@ -7,20 +7,23 @@ the store as it was before or after, and `collect` frees the rest. Several proce
 import errno
 import time
 from collections.abc import Generator, Mapping, Sequence
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
+from glowplug.artifacts.archive import Archive, write_archive
 from glowplug.artifacts.budget import Budget
 from glowplug.artifacts.catalog import Catalog, Problem
+from glowplug.artifacts.chunk_codec import Scratch
 from glowplug.artifacts.chunk_files import ChunkFiles
 from glowplug.artifacts.collection import Collection
 from glowplug.artifacts.compression import level_of
-from glowplug.artifacts.errors import StoreError, StoreFull
+from glowplug.artifacts.errors import NotFound, StoreError, StoreFull
 from glowplug.artifacts.layout import Layout
-from glowplug.artifacts.manifest import Manifest, encode
+from glowplug.artifacts.manifest import Chunk, Manifest, decode, encode
 from glowplug.artifacts.parallel import cpus
 from glowplug.artifacts.reader import Reader
+from glowplug.artifacts.receiving import Fetch, store_chunks
 from glowplug.artifacts.signing import Keys
 from glowplug.artifacts.tree_reading import store_tree
 from glowplug.artifacts.writer import Writer
@@ -54,10 +57,12 @@ class ArtifactStore:
 
         The tree holds files, directories and relative links within it; owners are not kept, holes and times are.
         """
-        with self._sentences(), self._writing() as writer:
+        with self._sentences(), self._collecting_after_errors(), self._writer() as writer:
             entries = store_tree(source, writer, level_of(self._layout), cpus(), _BACKGROUND)
             text = encode(kind, model, time.time(), identity, facts, writer.stored_bytes, entries)
-            return self._publish(writer, self._keys.seal(text))
+            manifest = decode(text)
+            writer.publish(manifest.id, self._keys.seal(text))
+            return manifest
 
     def list(self, kind: str | None = None) -> Sequence[Manifest]:
         """The published artifacts that may be used, newest first; the others are in `problems`. Raises StoreError."""
@@ -107,20 +112,66 @@ class ArtifactStore:
         with self._sentences():
             return self._collection.collect()
 
+    def export(self, name: str, file: Path) -> None:
+        """Write an artifact to one file, which then is complete or not there. Raises Corrupt, NotFound, StoreError."""
+        with self.sealed(name) as (contents, manifest):
+            write_archive(file, contents, manifest, self._chunks)
+
+    def import_(self, file: Path) -> Manifest:
+        """Publish what `export` wrote, here or elsewhere.
+
+        Raises Untrusted before anything of it is used if none of the trusted keys signed it; Corrupt, StoreError.
+        """
+        with Archive(file) as archive:
+            manifest = self.check(archive.contents, str(file))
+            archive.locate(manifest)
+            with self._sentences(), self._collecting_after_errors():
+                return self.receive(archive.contents, str(file), archive.fetch, cpus())
+
     @contextmanager
-    def _writing(self) -> Generator[Writer]:
-        budget = Budget(self._quota, self._chunks, self._collection.collect, str(self._directory))
+    def sealed(self, name: str) -> Generator[tuple[bytes, Manifest]]:
+        """An artifact and its signed manifest; nobody removes it while inside. Raises as `reading` does."""
+        with self.reading(name) as reader:
+            with self._sentences():
+                contents = self._catalog.sealed(name)
+            yield contents, reader.manifest
+
+    def check(self, contents: bytes, shown: str) -> Manifest:
+        """What a signed manifest from elsewhere says; `shown` is its place. Raises Untrusted, ManifestError."""
+        with self._sentences():
+            return self._catalog.check(contents, shown)
+
+    def receive(self, contents: bytes, shown: str, fetch: Fetch, threads: int) -> Manifest:
+        """Publish the artifact of a signed manifest, its chunks checked; what the store has is not fetched.
+
+        After an error what was fetched stays until `collect`, so that another attempt need not fetch it again. Raises
+        Untrusted, Corrupt, StoreError.
+        """
+        manifest = self.check(contents, shown)
+        with self._sentences(), self._writer() as writer:
+            store_chunks(manifest.distinct_chunks(), fetch, writer, shown, threads)
+            if not self._catalog.usable(manifest.id):
+                with suppress(NotFound):
+                    self._collection.remove(manifest.id)
+            writer.publish(manifest.id, contents)
+        return manifest
+
+    def stored(self, chunk: Chunk, scratch: Scratch) -> memoryview:
+        """A chunk as it is kept, checked; valid until `scratch` is used again. Raises Corrupt, StoreError."""
+        with self._sentences():
+            return self._chunks.stored(chunk, scratch)
+
+    @contextmanager
+    def _collecting_after_errors(self) -> Generator[None]:
         try:
-            with Writer(self._layout, self._chunks, budget) as writer:
-                yield writer
+            yield
         except BaseException:
             self._collection.collect()
             raise
 
-    def _publish(self, writer: Writer, contents: bytes) -> Manifest:
-        manifest = self._catalog.check(contents, "The new artifact")
-        writer.publish(manifest.id, contents)
-        return manifest
+    def _writer(self) -> Writer:
+        budget = Budget(self._quota, self._chunks, self._collection.collect, str(self._directory))
+        return Writer(self._layout, self._chunks, budget)
 
     @contextmanager
     def _sentences(self) -> Generator[None]:

@@ -71,7 +71,7 @@ class Writer:
         self._hold(digest)
 
     def publish(self, name: str, contents: bytes) -> None:
-        """Make the artifact exist under its id, with all its chunks. Raises OSError."""
+        """Make the artifact exist under its id, with all its chunks; if it does already, it stays. Raises OSError."""
         layout = self._layout
         write_file("manifest", self._folder, contents)
         with layout.lock():
@@ -79,7 +79,8 @@ class Writer:
                 with suppress(FileExistsError):  # else it was collected since: nobody but this writer had it
                     os.link(digest, digest, src_dir_fd=self._folder, dst_dir_fd=layout.chunks, follow_symlinks=False)
             os.fsync(layout.chunks)
-            os.rename("manifest", name, src_dir_fd=self._folder, dst_dir_fd=layout.manifests)
+            with suppress(FileExistsError):  # readers hold locks on the file that is there
+                os.link("manifest", name, src_dir_fd=self._folder, dst_dir_fd=layout.manifests, follow_symlinks=False)
             os.fsync(layout.manifests)
 
     def _found(self, chunk: Chunk, scratch: Scratch) -> bool:
