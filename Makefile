@@ -112,8 +112,9 @@ engine-sglang: .engines/sglang/installed $(HF_MODEL)
 engine-transformers: .engines/transformers/installed $(HF_MODEL)
 
 # For the snapshot tier: into a folder of the user's, nothing of the system changes.
-criu: $(VENV)/installed
-	@$(BIN)/glowplug doctor --install-criu >/dev/null || echo "the tests that need CRIU will be skipped" >&2
+criu: | $(VENV)/installed
+	@test -e $(VENV)/criu || { $(BIN)/glowplug doctor --install-criu >/dev/null && touch $(VENV)/criu; } || \
+	  echo "the tests that need CRIU will be skipped" >&2
 
 # The tests of an engine that cannot be installed are skipped.
 engines:
