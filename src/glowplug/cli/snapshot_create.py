@@ -86,13 +86,18 @@ def _alone_or_by_server(place: "Place", config: "Config", client: "AdminClient",
 
 
 def _run(work: Coroutine[Any, Any, Result]) -> Result:
-    """Like `asyncio.run`, and what ends a process else than Ctrl-C also lets the work clean up."""
+    """Like `asyncio.run`, and whatever ends the process lets the work clean up first, also if it comes twice."""
 
     async def until_told() -> Result:
         task = asyncio.current_task()
         assert task is not None
-        for number in (signal.SIGTERM, signal.SIGHUP):
-            asyncio.get_running_loop().add_signal_handler(number, task.cancel)
+
+        def leave_off() -> None:
+            if not task.cancelling():
+                task.cancel()
+
+        for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+            asyncio.get_running_loop().add_signal_handler(number, leave_off)
         return await work
 
     try:
