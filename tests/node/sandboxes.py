@@ -57,10 +57,9 @@ async def spawn(supervisor: Supervisor, script: str, replica_id: str = "model-0"
     return tree
 
 
-async def said(supervisor: Supervisor, program: str, *arguments: str, **settings: Any) -> Any:
-    """What a Python program in a sandbox prints as JSON before it ends."""
-    launch = Launch([sys.executable, "-I", "-c", program, *arguments], network=settings.pop("network", False))
-    tree = await supervisor.spawn("said-0", launch, surroundings(**settings))
+async def said(supervisor: Supervisor, launch: Launch) -> Any:
+    """What a program in a sandbox prints as JSON before it ends."""
+    tree = await supervisor.spawn("said-0", launch, surroundings())
     await asyncio.wait({tree._cleaning})
     assert (await tree.exited).code == 0, tree.output()
     return json.loads(tree.output()[-1])

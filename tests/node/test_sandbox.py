@@ -88,7 +88,7 @@ def containment():
 @pytest.fixture
 async def inside(supervisor):
     """What a program in a sandbox sees."""
-    return await said(supervisor, WITHIN)
+    return await said(supervisor, Launch([sys.executable, "-I", "-c", WITHIN]))
 
 
 async def test_a_sandbox_has_its_own_processes_memory_and_network(inside):

@@ -28,6 +28,7 @@ _MOST = 256
 
 _HEAD_TIMEOUT = 30.0
 _CONNECT_TIMEOUT = 10.0
+_LINGER = 2.0
 _RESET = struct.pack("ii", 1, 0)
 """For SO_LINGER: closing sends a reset and leaves no trace of the connection at either end (socket(7))."""
 
@@ -80,8 +81,9 @@ class Outbound:
                 await _say(writer, refusal(503, "Too many connections are open."))
             else:
                 await _answer(reader, writer)
-        except (OSError, TimeoutError, asyncio.IncompleteReadError):
-            pass  # one of both has left
+            await _linger(reader, writer)
+        except (OSError, TimeoutError, asyncio.IncompleteReadError, asyncio.CancelledError):
+            pass  # one of both has left, or `close` ends this; asyncio's streams of Python 3.11 log what is cancelled
         finally:
             del self._open[task]
             writer.close()
@@ -147,6 +149,14 @@ async def _pass(reader: asyncio.StreamReader, writer: asyncio.StreamWriter, most
         writer.write_eof()
 
 
+async def _linger(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    """Wait a little for the client's end. Closing on what it still sends would reset what it has not read yet."""
+    writer.write_eof()
+    async with asyncio.timeout(_LINGER):
+        while await reader.read(_PIECE):
+            pass
+
+
 async def _say(writer: asyncio.StreamWriter, content: bytes) -> None:
     writer.write(content)
     await writer.drain()
@@ -187,7 +197,7 @@ async def _connect(host: str, port: int) -> _Peer:
             except TimeoutError:
                 reason = "no answer in time"
             except OSError as error:
-                reason = error.strerror or str(error)
+                reason = os.strerror(error.errno) if error.errno else str(error)
     raise _Refused(502, f"{host} cannot be reached: {reason}.")
 
 
