@@ -5,6 +5,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from glowplug.artifacts.store import ArtifactStore
+from glowplug.checkpoint.huge_pages import HugePages, put_back
 from glowplug.config.models import NodeConfig
 from glowplug.node.evidence import Evidences
 from glowplug.node.image_space import ImageSpace
@@ -27,8 +28,12 @@ async def open_snapshots(
     on_images: Callable[[Resources], None],
 ) -> Snapshots:
     """Make ready, in `state_dir`, what restores need. Raises NoImageSpace, StoreError."""
+    await asyncio.to_thread(put_back, state_dir)
     folder = state_dir / "images"
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     space = await asyncio.to_thread(ImageSpace, folder)
     budget = int(host_memory().total * AUTO_SHARE) if node.snapshot_memory == "auto" else node.snapshot_memory
-    return Snapshots(store, space, budget, state_dir, Evidences(costs), on_snapshot=on_snapshot, on_images=on_images)
+    huge_pages = HugePages(state_dir) if node.huge_pages else None
+    return Snapshots(
+        store, space, budget, state_dir, Evidences(costs), huge_pages, on_snapshot=on_snapshot, on_images=on_images
+    )

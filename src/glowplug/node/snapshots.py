@@ -12,6 +12,7 @@ from glowplug.artifacts.manifest import Manifest
 from glowplug.artifacts.store import ArtifactStore
 from glowplug.checkpoint.compact import compact
 from glowplug.checkpoint.criu_images import ImageError
+from glowplug.checkpoint.huge_pages import HugePages
 from glowplug.checkpoint.sandbox import Restore, Sandbox, visible_directories
 from glowplug.engines.base import Launch
 from glowplug.node.evidence import Evidences
@@ -49,6 +50,7 @@ class Snapshots:
         budget: int,
         state_dir: Path,
         evidences: Evidences,
+        huge_pages: HugePages | None,
         *,
         on_snapshot: Callable[[str, Resources | None, str], None],
         on_images: Callable[[Resources], None],
@@ -59,6 +61,7 @@ class Snapshots:
         self._digests = Digests(state_dir / "digests")
         self._visible = (state_dir,)
         self._evidences = evidences
+        self._huge_pages = huge_pages
         self._on_snapshot = on_snapshot
         self._resident = ResidentImages(space, budget, lambda size: on_images(Resources(ram=size)))
         self._published: dict[str, Manifest] = {}
@@ -93,6 +96,10 @@ class Snapshots:
         places = [path for path in named if path.is_absolute()]
         cwd = [Path.cwd() if launch.cwd is None else launch.cwd]
         return Sandbox(visible_directories([*self._visible, *places, *cwd]), self._space.mounts, restore)
+
+    def huge_pages(self) -> contextlib.AbstractContextManager[None]:
+        """See `Images.huge_pages`."""
+        return contextlib.nullcontext() if self._huge_pages is None else self._huge_pages.always()
 
     @contextlib.asynccontextmanager
     async def restoring(self, body: Body, launch: Launch) -> AsyncGenerator[Image, None]:

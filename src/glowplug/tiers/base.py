@@ -7,7 +7,7 @@ the same for every tier: time limits, tear-down on failure, canary, measured mem
 import asyncio
 import time
 from collections.abc import Generator, Sequence
-from contextlib import AbstractAsyncContextManager, contextmanager
+from contextlib import AbstractAsyncContextManager, AbstractContextManager, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, ClassVar, Protocol
@@ -164,6 +164,10 @@ class Images(Protocol):
 
     def sandbox(self, launch: Launch, restore: Restore | None = None) -> Sandbox:
         """The surroundings for an engine that is to be dumped, or restored."""
+        ...
+
+    def huge_pages(self) -> AbstractContextManager[None]:
+        """For the block in which CRIU fills the memory of processes: huge pages, if that is configured."""
         ...
 
     def restoring(self, body: "Body", launch: Launch) -> AbstractAsyncContextManager[Image]:

@@ -85,10 +85,11 @@ async def _restore(body: Body, host: Host, launch: Launch, image: Image, criu: C
     body.port = PORT
     limit = _RESTORE_TIMEOUT + image.size / _SLOWEST
     try:
+        sandbox = host.images.sandbox(launch, Restore(command, image.engine, fill))
         async with asyncio.timeout(limit):
-            body.tree = await host.spawn(
-                body.replica_id, launch, host.images.sandbox(launch, Restore(command, image.engine, fill))
-            )
+            # Whatever else faults pages in meanwhile gets huge ones too, so the block is as short as can be.
+            with host.images.huge_pages():
+                body.tree = await host.spawn(body.replica_id, launch, sandbox)
     except TimeoutError as error:
         raise BadImage(f"CRIU did not restore the engine within {limit:.0f} s.") from error
     except TierError as error:
