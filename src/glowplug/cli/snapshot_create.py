@@ -1,13 +1,11 @@
 """`glowplug snapshot create`: make a snapshot now, through the server or without one."""
 
-import asyncio
 import json
 import logging
-import signal
 import time
-from collections.abc import Coroutine, Mapping
+from collections.abc import Mapping
 from dataclasses import asdict
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any
 
 import click
 from click.core import ParameterSource
@@ -19,8 +17,6 @@ if TYPE_CHECKING:
     from glowplug.cli.client import AdminClient
     from glowplug.cli.snapshot_place import Place
     from glowplug.config.models import Config
-
-Result = TypeVar("Result")
 
 
 @click.command(short_help="Make a snapshot of a model now.")
@@ -54,6 +50,7 @@ def _by_server(client: "AdminClient", model: str) -> Mapping[str, Any]:
 
 def _alone_or_by_server(place: "Place", config: "Config", client: "AdminClient", asked: str) -> Mapping[str, Any]:
     from glowplug.cli.client import NoServer, parse_server
+    from glowplug.cli.interruptible import run_interruptible
     from glowplug.cluster.specs import aliases
     from glowplug.engines.base import EngineError
     from glowplug.node.snapshot_creation import create_snapshot
@@ -68,7 +65,7 @@ def _alone_or_by_server(place: "Place", config: "Config", client: "AdminClient",
     logging.getLogger("glowplug").addHandler(logging.NullHandler())  # the reason is told once, as the error
     began = time.monotonic()
     try:
-        manifest = _run(create_snapshot(config, place.state_dir, model, _tell))
+        manifest = run_interruptible(create_snapshot(config, place.state_dir, model, _tell))
     except StateDirInUse:
         host = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(config.server.host, config.server.host)  # noqa: S104
         shown = f"[{host}]" if ":" in host else host
@@ -83,27 +80,6 @@ def _alone_or_by_server(place: "Place", config: "Config", client: "AdminClient",
     except (NotMade, StateDirError, EngineError, TierError) as error:
         raise click.ClickException(str(error)) from None
     return asdict(SnapshotMade.of(manifest, time.monotonic() - began))
-
-
-def _run(work: Coroutine[Any, Any, Result]) -> Result:
-    """Like `asyncio.run`, and whatever ends the process lets the work clean up first, also if it comes twice."""
-
-    async def until_told() -> Result:
-        task = asyncio.current_task()
-        assert task is not None
-
-        def leave_off() -> None:
-            if not task.cancelling():
-                task.cancel()
-
-        for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
-            asyncio.get_running_loop().add_signal_handler(number, leave_off)
-        return await work
-
-    try:
-        return asyncio.run(until_told())
-    except asyncio.CancelledError:
-        raise click.Abort from None
 
 
 def _tell(line: str) -> None:
