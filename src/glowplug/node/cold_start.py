@@ -10,6 +10,7 @@ from glowplug.engines.base import EngineError
 from glowplug.node.start_watch import StartWatch
 from glowplug.scheduler.values import Tier
 from glowplug.tiers.base import Body
+from glowplug.tiers.worth import ImageAt
 
 
 def cold_start_record(
@@ -22,6 +23,7 @@ def cold_start_record(
     outcome: Outcome,
     reason: str | None = None,
     weights_cached: float | None = None,
+    image_at: ImageAt | None = None,
 ) -> Mapping[str, Any]:
     """A wake from `source` as JSON; `began` and `ended` are times of `time.monotonic`, as in the body's phases.
 
@@ -29,6 +31,7 @@ def cold_start_record(
     It is None for a process that came back, which starts nothing that could be watched.
     `outcome` is `ready`, `failed`, or `incomplete` if it was called off. `weights_cached` is the part of the weight
     files that was in the page cache at the beginning: a start from disk and one from memory are two different things.
+    `image_at` is where the process image was for a restore.
     """
     own = [Span(phase.name, phase.end - phase.start, phase.start - began, phase.end - began) for phase in body.phases]
     running = next((phase.end for phase in body.phases if phase.name == "process_start"), None)
@@ -44,7 +47,7 @@ def cold_start_record(
         reason=reason,
         total=ended - began,
         started_at=(datetime.now(UTC) - timedelta(seconds=ended - began)).isoformat(timespec="milliseconds"),
-        conditions={"weights_cached": weights_cached},
+        conditions={"weights_cached": weights_cached, **({} if image_at is None else {"image": image_at.value})},
         spans=tuple(own) if watch is None else watch.spans(own, ended, running=running),
     )
     return to_json(record)

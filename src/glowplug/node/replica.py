@@ -101,7 +101,7 @@ class Replica:
     async def wake(self, source: Tier) -> Landed:
         """Bring it from `source` to running and prove that it answers."""
         self.body.phases.clear()
-        self._weights_cached = None
+        self.body.image_at = self._weights_cached = None
         limit = RETURN_TIMEOUT if source.has_process else self.body.start_timeout
         began = time.monotonic()
         started = not source.has_process and source is not Tier.SNAPSHOT
@@ -123,6 +123,7 @@ class Replica:
             outcome=outcome,
             reason=None if failure is None else failure.error,
             weights_cached=self._weights_cached,
+            image_at=self.body.image_at,
         )
         address = self.body.address if failure is None else None
         error = None if failure is None else failure.error
@@ -235,7 +236,7 @@ class Replica:
             raise
         # What it holds is as much as before it was dumped; to measure it now would take a part of the time saved.
         self._held = None
-        if self.body.image_at is not None:
+        if self.body.image_at is not None and not self._always_dump:  # else nothing is weighed against a start
             self._host.images.restored(self.body.model_name, self.body.image_at, time.monotonic() - began)
 
     async def _start(self, source: Tier) -> None:
@@ -262,7 +263,8 @@ class Replica:
     async def _dump(self, seconds: float) -> None:
         """Make a snapshot of the engine, which has served nobody yet, if that is worth it."""
         images = self._host.images
-        images.started(self.body.model_name, seconds, self._weights_cached)
+        if not self._always_dump:
+            images.started(self.body.model_name, seconds, self._weights_cached)
         launch = sandboxed_launch(self.body.model_name, self.body.model, self.body.engine)
         with self.body.phase("snapshot"):
             await while_alive(self._tree(), images.after_start(self.body, launch, self._host, always=self._always_dump))

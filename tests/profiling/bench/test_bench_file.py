@@ -1,6 +1,7 @@
 """Bench files, and the scenarios that come out of them."""
 
 import re
+from dataclasses import replace
 
 import pytest
 
@@ -10,6 +11,7 @@ from glowplug.profiling.bench.paths import PageCache, UnknownPath, known_paths, 
 from glowplug.profiling.bench.scenario import DEFAULT_WARMUP, UnknownModel, scenarios
 from glowplug.scheduler.values import Tier
 from glowplug.tiers.registry import TRANSITIONS
+from glowplug.tiers.worth import ImageAt
 from tests.docs.examples import ROOT
 
 TWO = "models: {one: {engine: fake}, two: {engine: fake, warmup: [{prompt: Hi}]}}\n"
@@ -44,9 +46,23 @@ def test_the_command_line_goes_before_the_file(load):
     assert names(file, paths=["cold", "cold"], repeats=7, only=["two"]) == [("two/cold", 7)]
 
 
+def test_single_paths_may_have_repeats_of_their_own_and_a_model_goes_before_them(load):
+    file = load(
+        TWO + "bench: {paths: [cold, cached, parked], repeats: 4, path_repeats: {cold: 2},"
+        " models: {two: {repeats: 6, path_repeats: {parked: 9}}}}"
+    )
+    assert names(file) == [
+        *(("one/cold", 2), ("one/cached", 4), ("one/parked", 4)),
+        *(("two/cold", 6), ("two/cached", 6), ("two/parked", 9)),
+    ]
+    assert {repeats for _, repeats in names(file, repeats=1)} == {1}
+
+
 @pytest.mark.parametrize(
     ("bench", "complaint"),
     [
+        ("{path_repeats: {parkt: 2}}", 'there is no start path "parkt"; did you mean "parked"?'),
+        ("{path_repeats: {cold: 0}}", '"cold" must be at least 1'),
         ("{paths: [parkt]}", 'there is no start path "parkt"; did you mean "parked"?'),
         ("{paths: []}", "paths"),
         ("{repeats: 0}", '"repeats" must be at least 1'),
@@ -82,6 +98,19 @@ def test_what_the_starts_have_left():
         "cached": (True, PageCache.FILLED),
         "cached-cold-disk": (True, PageCache.DROPPED),
     }
+
+
+def test_a_process_image_is_where_the_path_says_and_warm_up_does_not_change_that():
+    found = {path.name: (path.image, path.page_cache) for path in known_paths().values() if path.tier is Tier.SNAPSHOT}
+    assert found == {
+        "snapshot-cold-disk": (ImageAt.DISK, PageCache.DROPPED),
+        "snapshot-page-cache": (ImageAt.PAGE_CACHE, PageCache.FILLED),
+        "snapshot": (ImageAt.RESIDENT, PageCache.UNTOUCHED),
+    }
+    assert parse_path("snapshot-cold-disk+warmup") == replace(
+        parse_path("snapshot-cold-disk"), name="snapshot-cold-disk+warmup", warmup=True
+    )
+    assert {path.image for path in known_paths().values() if path.tier is not Tier.SNAPSHOT} == {None}
 
 
 def test_an_unknown_path_is_told_the_known_ones():
@@ -127,6 +156,13 @@ def test_the_four_engines_are_measured_as_announced():
     found = names(load_bench(ROOT / "examples" / "bench-cpu-engines.yaml"))
     repeats = {"llama-cpp": 5, "transformers": 5, "sglang": 5, "vllm": 3}
     assert found == [(f"{m}/{path}", n) for m, n in repeats.items() for path in ("cold", "cached", "parked")]
+
+
+def test_snapshots_are_measured_as_announced():
+    found = dict(names(load_bench(ROOT / "examples" / "bench-snapshot.yaml")))
+    vllm = {"cold": 2, "cached": 3, "parked": 7, "snapshot": 7, "snapshot-page-cache": 5, "snapshot-cold-disk": 7}
+    assert {name.partition("/")[2]: n for name, n in found.items() if name.startswith("vllm/")} == vllm
+    assert {n for name, n in found.items() if not name.startswith("vllm/")} == {3}
 
 
 def test_the_documented_bench_file_is_right(load, tmp_path):

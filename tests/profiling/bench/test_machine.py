@@ -13,7 +13,7 @@ from glowplug.checkpoint import processes
 from glowplug.node.pagecache import cached_share
 from glowplug.profiling.bench import lifeline, page_cache
 from glowplug.profiling.bench.caches import Caches
-from glowplug.profiling.bench.conditions import conditions, moment, weights_cached
+from glowplug.profiling.bench.conditions import conditions, moment, share_cached
 from glowplug.profiling.bench.page_cache import prepare
 from glowplug.profiling.bench.paths import PageCache
 from glowplug.profiling.bench.settle import Quiet, busy_share
@@ -72,13 +72,13 @@ def weights(tmp_path):
 
 
 def test_weights_are_brought_into_the_page_cache_and_out_of_it(weights):
-    assert weights_cached([weights]) == 0.0
+    assert share_cached([weights]) == 0.0
     prepare(PageCache.FILLED, [weights], whole_machine=False)
-    assert weights_cached([weights]) == moment([weights])["weights_cached"] == 1.0
+    assert share_cached([weights]) == moment([weights])["weights_cached"] == 1.0
     prepare(PageCache.UNTOUCHED, [weights], whole_machine=False)
-    assert weights_cached([weights]) == 1.0
+    assert share_cached([weights]) == 1.0
     prepare(PageCache.DROPPED, [weights], whole_machine=False)
-    assert weights_cached([weights]) == 0.0
+    assert share_cached([weights]) == 0.0
 
 
 def test_the_pages_of_the_whole_machine_are_dropped_only_if_that_is_wanted_and_allowed(tmp_path, monkeypatch):
@@ -98,8 +98,8 @@ def test_the_pages_of_the_whole_machine_are_dropped_only_if_that_is_wanted_and_a
 def test_the_share_of_several_files_is_by_size(weights, tmp_path):
     small = tmp_path / "small"
     small.write_bytes(b"x" * 1024**2)
-    assert weights_cached([weights, small]) == 0.2
-    assert weights_cached([]) is None
+    assert share_cached([weights, small]) == 0.2
+    assert share_cached([]) is None
 
 
 def test_caches_are_empty_until_a_start_has_filled_them(tmp_path):

@@ -23,6 +23,7 @@ def _a_path(name: str) -> str:
 PathName = Annotated[str, AfterValidator(_a_path)]
 Paths = Annotated[tuple[PathName, ...], Field(min_length=1)]
 Repeats = Annotated[int, Field(ge=1, le=1000)]
+PathRepeats = dict[PathName, Repeats]
 
 
 class RequestSection(Section):
@@ -40,6 +41,7 @@ class ModelSection(Section):
 
     paths: Paths | None = Field(default=None, description="Its start paths, instead of those for all.")
     repeats: Repeats | None = Field(default=None, description="Its repeats, instead of those for all.")
+    path_repeats: PathRepeats = Field(default_factory=dict[str, int], description="Its repeats of single paths.")
 
 
 class BenchSection(Section):
@@ -47,6 +49,7 @@ class BenchSection(Section):
 
     paths: Paths = Field(default=DEFAULT_PATHS, description="Start paths of every model.")
     repeats: Repeats = Field(default=DEFAULT_REPEATS, description="Repeats of every path.")
+    path_repeats: PathRepeats = Field(default_factory=dict[str, int], description="Repeats of single paths.")
     seed: int = Field(default=1, ge=0, description="Of the order of the repeats and of the statistics.")
     idle: Duration = Field(default=0.0, description="How long a replica rests in its tier before it is asked for.")
     page_cache: Literal["weights", "machine"] = Field(
@@ -57,6 +60,12 @@ class BenchSection(Section):
     models: dict[ModelName, ModelSection] = Field(
         default_factory=dict[str, ModelSection], description="What is different for single models."
     )
+
+    def repeats_of(self, model: str, path: str) -> int:
+        """Repeats of one path of a model. What the model says goes before what holds for all."""
+        own = self.models.get(model, ModelSection())
+        given = (own.path_repeats.get(path), own.repeats, self.path_repeats.get(path), self.repeats)
+        return next(number for number in given if number is not None)
 
 
 class BenchFile(Config):

@@ -1,8 +1,8 @@
-"""The caches that an engine fills while it starts, in a place of the bench's own, empty or filled as a path wants."""
+"""What starts leave for later ones, in a place of the bench's own: empty or filled, as a path wants it."""
 
 import os
 import shutil
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 _VARIABLES = {
@@ -22,18 +22,32 @@ _VARIABLES = {
 CUDA driver. Weights are no such cache: where they were downloaded to stays as it is."""
 
 _FILLED = ".filled"
+_DUMPED = ".dumped"
 
 
 class Caches:
-    """One directory of caches."""
+    """One directory: what the engine stores by itself, and the state directory of the servers that start it.
+
+    In `state` are compiled Python and snapshots. So a server with empty caches knows of nothing either.
+    """
 
     def __init__(self, directory: Path) -> None:
         self._directory = directory
+        self.state = directory / "state"
 
     @property
     def filled(self) -> bool:
         """Whether an earlier start has filled them to its end."""
         return (self._directory / _FILLED).exists()
+
+    @property
+    def dumped(self) -> bool:
+        """Whether a snapshot was made with them."""
+        return (self._directory / _DUMPED).exists()
+
+    def image_files(self) -> Sequence[Path]:
+        """The files of all process images, as they are stored. Raises OSError."""
+        return sorted((self.state / "artifacts" / "chunks").iterdir())
 
     def empty(self) -> None:
         """Begin anew. Raises OSError."""
@@ -44,6 +58,10 @@ class Caches:
     def mark_filled(self) -> None:
         """A start has gone well with them. Raises OSError."""
         (self._directory / _FILLED).touch()
+
+    def mark_dumped(self) -> None:
+        """A snapshot was made with them. Raises OSError."""
+        (self._directory / _DUMPED).touch()
 
     def remove(self) -> None:
         """Delete them, if they are there. Raises OSError."""

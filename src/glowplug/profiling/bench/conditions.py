@@ -61,14 +61,14 @@ def moment(weights: Sequence[Path]) -> Mapping[str, Any]:
     return {
         "load": [round(value, 2) for value in os.getloadavg()],
         "memory_available": host_memory().available,
-        "weights_cached": weights_cached(weights),
+        "weights_cached": share_cached(weights),
     }
 
 
-def weights_cached(weights: Sequence[Path]) -> float | None:
-    """Part of the weights that is in the page cache, by size; None if there are none or the kernel does not say."""
+def share_cached(files: Sequence[Path]) -> float | None:
+    """Part of files that is in the page cache, by size; None if there are none or the kernel does not say."""
     held = total = 0.0
-    for path in weights:
+    for path in files:
         share = cached_share(path)
         if share is None:
             return None

@@ -2,7 +2,7 @@
 
 import asyncio
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime
@@ -16,7 +16,7 @@ from glowplug.engines import registry
 from glowplug.profiling.bench import page_cache
 from glowplug.profiling.bench.caches import Caches
 from glowplug.profiling.bench.client import PROMPTS, RequestFailed, timed_request
-from glowplug.profiling.bench.conditions import moment
+from glowplug.profiling.bench.conditions import moment, share_cached
 from glowplug.profiling.bench.journal import Journal, write_whole
 from glowplug.profiling.bench.paths import StartPath, parse_path
 from glowplug.profiling.bench.repeat import Repeat, Timing
@@ -25,19 +25,28 @@ from glowplug.profiling.bench.schedule import Turn
 from glowplug.profiling.bench.server import Server, ServerFailed, server_config, serving
 from glowplug.profiling.bench.settle import Quiet
 from glowplug.scheduler.values import Tier
+from glowplug.tiers.worth import ImageAt
 
 FILL_PATH = "cold"
 """The path of the start that fills the caches: it begins without any, as the first start on a new machine does."""
 
+DUMP_PATH = "snapshot"
+"""The path of that start if it makes the model's snapshot as well: in a sandbox, like those that are restored."""
+
 
 @dataclass(frozen=True, slots=True)
 class Bench:
-    """What all repeats of a run have in common. `node` is the `node` section of the servers' configuration."""
+    """What all repeats of a run have in common.
+
+    `node` is the `node` section of the servers' configuration, without the state directory. `dumped` are the models of
+    which a path wants a snapshot.
+    """
 
     journal: Journal
     quiet: Quiet
     settle: float
     node: Mapping[str, Any]
+    dumped: Collection[str]
 
 
 class Measurer:
@@ -46,18 +55,34 @@ class Measurer:
     def __init__(self, bench: Bench) -> None:
         self._bench = bench
         self._earlier: Mapping[int, int] = {}
+        self._not_dumped: dict[str, str] = {}
 
     def filled(self, scenario: Scenario) -> bool:
-        """Whether the caches that the scenario's path takes for granted are there."""
-        return not scenario.path.caches_filled or self._filled_caches(scenario).filled
+        """Whether what the scenario's path takes for granted is there: filled caches, and a snapshot."""
+        if not scenario.path.caches_filled:
+            return True
+        caches = self._filled_caches(scenario)
+        return caches.filled and (caches.dumped or scenario.path.image is None)
+
+    def hopeless(self, scenario: Scenario) -> str | None:
+        """Why the scenario cannot be measured: its model was started to be dumped before, in vain. None if it may."""
+        return None if scenario.path.image is None else self._not_dumped.get(scenario.model)
 
     async def fill(self, scenario: Scenario, turn: Turn) -> Repeat:
-        """Start the model once with empty caches, which it leaves behind for repeats that want them filled."""
+        """Start the model once with empty caches, which it leaves behind for repeats that want them filled.
+
+        If any path of the model wants a snapshot, the same start makes it. That it cannot be made is told as a failure,
+        but the caches are filled then all the same.
+        """
         caches = self._filled_caches(scenario)
-        start = replace(scenario, path=parse_path(FILL_PATH))
+        start = replace(scenario, path=parse_path(DUMP_PATH if scenario.model in self._bench.dumped else FILL_PATH))
         repeat = await self._repeat(start, replace(turn, scenario=start.name), caches, kind="fill")
-        if repeat.failure is None:
+        if repeat.second is not None:
             caches.mark_filled()
+        if repeat.image is not None and repeat.failure is None:
+            caches.mark_dumped()
+        elif repeat.failure is not None and start.path.image is not None:
+            self._not_dumped[scenario.model] = repeat.failure
         return repeat
 
     async def repeat(self, scenario: Scenario, turn: Turn) -> Repeat:
@@ -72,7 +97,8 @@ class Measurer:
 
     def without_caches(self, scenario: Scenario, turn: Turn, reason: str) -> Repeat:
         """What is written down for a repeat that could not be, because its caches could not be filled."""
-        failure = f"the start that fills the caches failed: {reason}"
+        what = "fills the caches" if scenario.path.image is None else "makes the snapshot"
+        failure = f"the start that {what} failed: {reason}"
         repeat_id = self._bench.journal.next_id(scenario.name)
         return Repeat(repeat_id, scenario.name, "measured", turn.round, turn.position, _now(), failure=failure)
 
@@ -83,12 +109,13 @@ class Measurer:
         if not caches.filled:
             caches.empty()
         config = journal.work / "serve.yaml"
-        write_whole(config, server_config(scenario, caches.environment(scenario.config.env), self._bench.node))
+        node = {**self._bench.node, "state_dir": str(caches.state)}
+        write_whole(config, server_config(scenario, caches.environment(scenario.config.env), node))
         config.chmod(0o600)
         settled = await self._bench.quiet.settle(self._earlier, self._bench.settle)
         began = time.monotonic()
         found = Repeat(repeat_id, scenario.name, kind, turn.round, turn.position, _now())
-        asking = _Asking(scenario, weights)
+        asking = _Asking(scenario, weights, caches)
         try:
             async with serving(config, journal.logs / f"{repeat_id}.server.log", scenario.model) as server:
                 found = await self._ask(server, asking, found)
@@ -99,7 +126,8 @@ class Measurer:
 
     async def _ask(self, server: Server, asking: "_Asking", found: Repeat) -> Repeat:
         try:
-            found = await asking.run(server, found)
+            dumps = found.kind == "fill" and asking.path.image is not None
+            found = await (asking.dump if dumps else asking.run)(server, found)
         except (ServerFailed, RequestFailed, aiohttp.ClientError) as error:
             found = replace(found, failure=_sentence(error), cold_start=await asking.failed_start(server))
         with suppress(ServerFailed, aiohttp.ClientError):
@@ -114,24 +142,26 @@ class Measurer:
 class _Asking:
     """What is asked of the server in one repeat."""
 
-    def __init__(self, scenario: Scenario, weights: Sequence[Path]) -> None:
+    def __init__(self, scenario: Scenario, weights: Sequence[Path], caches: Caches) -> None:
         self._scenario = scenario
-        self._path: StartPath = scenario.path
+        self.path: StartPath = scenario.path
         self._weights = weights
+        self._caches = caches
 
     async def run(self, server: Server, found: Repeat) -> Repeat:
         """Bring the model into the state in which the path begins, then wake it by a request, and ask again.
 
         Raises ServerFailed, RequestFailed, aiohttp.ClientError.
         """
-        if self._path.tier is not None:
-            await self._bring_to(server, self._path.tier)
-        await self._prepare_page_cache()
-        conditions = await asyncio.to_thread(moment, self._weights)
+        if self.path.tier is not None:
+            await self._bring_to(server, self.path.tier)
+        conditions = await asyncio.to_thread(self._prepare_page_cache)
         since = datetime.now(UTC)
         first = await self._request(server, PROMPTS[1])
-        if self._path.tier is not None and first.woke_from != self._path.tier:
+        if self.path.tier is not None and first.woke_from != self.path.tier:
             raise ServerFailed(await self._detour(server, first.woke_from))
+        cold_start = await server.cold_start(first.woke_from, since)
+        self._require_image_there(cold_start)
         second = await self._request(server, PROMPTS[2])
         return replace(
             found,
@@ -139,9 +169,24 @@ class _Asking:
             first=first,
             second=second,
             memory=await server.memory(),
-            cold_start=await server.cold_start(first.woke_from, since),
+            cold_start=cold_start,
             conditions=conditions,
         )
+
+    async def dump(self, server: Server, found: Repeat) -> Repeat:
+        """Start the model, have its snapshot made, and ask it. Raises ServerFailed, RequestFailed, aiohttp.ClientError.
+
+        An engine that runs although it could not be dumped is asked all the same.
+        """
+        failure = image = None
+        try:
+            made = await server.make_snapshot()
+            image = {key: made[key] for key in ("raw_bytes", "stored_bytes", "pause")}
+        except ServerFailed as error:
+            failure = str(error)
+        second = await self._request(server, PROMPTS[2])
+        starts = await server.cold_starts()
+        return replace(found, failure=failure, second=second, image=image, cold_start=starts[0] if starts else None)
 
     async def failed_start(self, server: Server) -> Mapping[str, Any] | None:
         """The record of a start that did not come to its end; None if there is none."""
@@ -152,18 +197,35 @@ class _Asking:
         return None
 
     async def _bring_to(self, server: Server, tier: Tier) -> None:
-        """Start the model, let it serve a request as it will have done in real life, and rest it."""
+        """Start the model, let it serve a request as it will have done in real life, and rest it.
+
+        With a snapshot it is not started but restored, after which the image is in memory. If it is not to be there,
+        the model stays as the server has found it.
+        """
+        if self.path.image in (ImageAt.PAGE_CACHE, ImageAt.DISK):
+            return
         await server.wake()
         await self._request(server, PROMPTS[0])
         await server.rest(tier)
         await asyncio.sleep(self._scenario.idle)
 
-    async def _prepare_page_cache(self) -> None:
+    def _prepare_page_cache(self) -> Mapping[str, Any]:
+        """Do to it what the path wants, and look what came of it. Blocks. Raises ServerFailed."""
         machine = self._scenario.page_cache == "machine"
         try:
-            await asyncio.to_thread(page_cache.prepare, self._path.page_cache, self._weights, whole_machine=machine)
+            image = self._caches.image_files() if self.path.image is not None else ()
+            page_cache.prepare(self.path.page_cache, [*self._weights, *image], whole_machine=machine)
         except OSError as error:
             raise ServerFailed(f"the page cache could not be prepared: {error}") from error
+        found = moment(self._weights)
+        return found if self.path.image is None else {**found, "image_cached": share_cached(image)}
+
+    def _require_image_there(self, cold_start: Mapping[str, Any] | None) -> None:
+        """Raises ServerFailed if the path wants the image in memory, and it was not there."""
+        if self.path.image is ImageAt.RESIDENT and cold_start is not None:
+            at = cold_start.get("conditions", {}).get("image")
+            if at != ImageAt.RESIDENT:
+                raise ServerFailed("the process image was not kept in memory; raise node.snapshot_memory")
 
     async def _request(self, server: Server, prompt: str) -> Timing:
         return await timed_request(server.session, server.url, self._scenario.model, prompt, self._scenario.request)
@@ -171,7 +233,7 @@ class _Asking:
     async def _detour(self, server: Server, came_from: str) -> str:
         reasons = [str(record["reason"]) for record in await server.cold_starts() if record["outcome"] == "failed"]
         why = f": {reasons[0]}" if reasons else ""
-        return f"the wake from {self._path.tier} did not work, so the model came from {came_from}{why}"
+        return f"the wake from {self.path.tier} did not work, so the model came from {came_from}{why}"
 
 
 def _now() -> str:

@@ -1,12 +1,13 @@
 """The ways in which a model can come to its first token, each of which is a path to measure."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 
 from glowplug.config.suggest import remedy
 from glowplug.scheduler.values import Tier
 from glowplug.tiers.registry import TRANSITIONS
+from glowplug.tiers.worth import ImageAt
 
 WARMUP_SUFFIX = "+warmup"
 
@@ -29,6 +30,7 @@ class StartPath:
         caches_filled: whether the engine's own caches (compiled kernels and the like) are those of an earlier start.
         page_cache: where the weights are.
         warmup: whether the model's warm-up requests are sent before it counts as ready.
+        image: where the process image is that the replica is restored from; None if it is not restored.
     """
 
     name: str
@@ -36,6 +38,7 @@ class StartPath:
     caches_filled: bool
     page_cache: PageCache
     warmup: bool = False
+    image: ImageAt | None = None
 
     @property
     def family(self) -> str:
@@ -53,15 +56,21 @@ _STARTS = (
     StartPath("cached-cold-disk", None, True, PageCache.DROPPED),
 )
 
+_RESTORES = (
+    StartPath("snapshot-cold-disk", Tier.SNAPSHOT, True, PageCache.DROPPED, image=ImageAt.DISK),
+    StartPath("snapshot-page-cache", Tier.SNAPSHOT, True, PageCache.FILLED, image=ImageAt.PAGE_CACHE),
+    StartPath("snapshot", Tier.SNAPSHOT, True, PageCache.UNTOUCHED, image=ImageAt.RESIDENT),
+)
+
 
 def known_paths() -> Mapping[str, StartPath]:
-    """The starts, and one path for each tier that this version of Glowplug can rest a replica in, coldest first."""
+    """The starts, the restores, and one path for each other tier that a replica can rest in, coldest first."""
     rests = [
         StartPath(tier.value, tier, True, PageCache.UNTOUCHED)
         for tier in sorted(TRANSITIONS, key=lambda tier: tier.rank, reverse=True)
-        if tier not in (Tier.COLD, Tier.CACHED)
+        if tier not in (Tier.COLD, Tier.CACHED, Tier.SNAPSHOT)
     ]
-    return {path.name: path for path in (*_STARTS, *rests)}
+    return {path.name: path for path in (*_STARTS, *_RESTORES, *rests)}
 
 
 def parse_path(name: str) -> StartPath:
@@ -73,4 +82,4 @@ def parse_path(name: str) -> StartPath:
     path = paths[family]
     if family == name:
         return path
-    return StartPath(name, path.tier, path.caches_filled, path.page_cache, warmup=True)
+    return replace(path, name=name, warmup=True)

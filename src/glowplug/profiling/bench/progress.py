@@ -9,6 +9,7 @@ from rich.text import Text
 
 from glowplug.profiling.bench.repeat import Repeat
 from glowplug.profiling.bench.schedule import Turn
+from glowplug.profiling.bench.table import image_text
 from glowplug.profiling.wording import clean
 
 
@@ -62,4 +63,5 @@ class ProgressLines:
 
 def _numbers(repeat: Repeat) -> str:
     parts = (("cold start {:.2f} s", "cold_start"), ("TTFT {:.3f} s", "ttft"), ("{:.1f} tokens/s", "tokens_per_second"))
-    return " · ".join(form.format(value) for form, metric in parts if (value := repeat.value(metric)) is not None)
+    told = [form.format(value) for form, metric in parts if (value := repeat.value(metric)) is not None]
+    return " · ".join([*told, *([] if repeat.image is None else [image_text(repeat.image)])])

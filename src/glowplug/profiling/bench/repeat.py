@@ -57,7 +57,8 @@ class Repeat:
     Attributes:
         id: unique in its result directory; the names of its log files begin with it.
         scenario: name of the scenario.
-        kind: `measured`; or `fill` for the start that fills the caches of a model beforehand and counts nowhere.
+        kind: `measured`; or `fill` for the start beforehand that fills the caches of a model, and makes its snapshot if
+            a path wants one. It counts nowhere.
         round: round in which it ran, from 1.
         position: its place in the order of that round, from 1.
         began: UTC, ISO 8601.
@@ -67,6 +68,8 @@ class Repeat:
         memory: bytes of host RAM that the running replica held.
         cold_start: the record that the server made of the wake.
         conditions: what was found on the machine just before.
+        image: of a fill, the snapshot that it has made: `raw_bytes`, `stored_bytes`, and `pause`, the seconds that the
+            engine stood still for it.
     """
 
     id: str
@@ -82,6 +85,7 @@ class Repeat:
     memory: int | None = None
     cold_start: Mapping[str, Any] | None = None
     conditions: Mapping[str, Any] = field(default_factory=dict[str, Any])
+    image: Mapping[str, Any] | None = None
 
     def value(self, metric: str) -> float | None:
         """One of `METRICS`; None if this repeat does not tell it."""

@@ -10,7 +10,7 @@ from glowplug.profiling.bench.plots import Strip, strip_plot
 from glowplug.profiling.bench.repeat import METRICS, Metric, Repeat
 from glowplug.profiling.bench.statistics import LEVEL, OUTLIER_MINIMUM, OUTLIER_SCORE, RESAMPLES
 from glowplug.profiling.bench.summary import Ratio, Results, ScenarioResult
-from glowplug.profiling.bench.table import interval_text, notes, number
+from glowplug.profiling.bench.table import faster, interval_text, notes, number
 from glowplug.profiling.bench.tier_table import TierRow, tier_table
 from glowplug.profiling.html_blocks import facts, paragraphs, section, table, waterfall_block
 from glowplug.profiling.html_page import page
@@ -103,14 +103,15 @@ def _overview(results: Results) -> str:
 
 def _scenarios(results: Results) -> str:
     heading = (
-        "Start path", "n", "Median", "95 % interval", "p10 to p90", "Range", "Of the coldest", "Failed", "Outliers",
+        "Start path", "n", "Median", "95 % interval", "p10 to p90", "Range", "Of the coldest", "Times as fast",
+        "Failed", "Outliers",
     )  # fmt: skip
     rows: list[Sequence[str]] = []
     for scenario in results.scenarios:
         start = scenario.metrics.get("cold_start")
         failed = str(len(scenario.failures) or _NOTHING)
         if start is None:
-            rows.append((scenario.name, "0", *[_NOTHING] * 5, failed, _NOTHING))
+            rows.append((scenario.name, "0", *[_NOTHING] * 6, failed, _NOTHING))
             continue
         rows.append(
             (
@@ -121,6 +122,7 @@ def _scenarios(results: Results) -> str:
                 f"{number(start.p10, 's')} to {number(start.p90, 's')}",
                 f"{number(start.least, 's')} to {number(start.greatest, 's')}",
                 _ratio(scenario.speed_up),
+                faster(scenario.speed_up),
                 failed,
                 str(len(start.outliers) or _NOTHING),
             )
@@ -222,14 +224,16 @@ def _repeats(results: Results) -> str:
             _value(repeat.value("tokens_per_second"), "tokens/s"),
             f"{repeat.conditions['load'][0]:.2f}" if "load" in repeat.conditions else _NOTHING,
             _cached(repeat.conditions.get("weights_cached")),
+            _cached(repeat.conditions.get("image_cached")),
             "; ".join(_remarks(repeat, odd)),
         )
         for repeat in repeats
     ]
     heading = (
-        "No", "Round", "Start path", "Cold start", "TTFT", "Tokens/s", "Load before", "Weights in memory", "Remarks",
+        "No", "Round", "Start path", "Cold start", "TTFT", "Tokens/s", "Load before", "Weights in page cache",
+        "Snapshot in page cache", "Remarks",
     )  # fmt: skip
-    return table(heading, rows, (3, 4, 5, 6, 7))
+    return table(heading, rows, (3, 4, 5, 6, 7, 8))
 
 
 def _remarks(repeat: Repeat, odd: Collection[str]) -> Iterator[str]:

@@ -16,6 +16,9 @@ from glowplug.profiling.bench.schedule import Turn, missing, schedule
 from glowplug.profiling.bench.settle import Quiet
 from glowplug.tiers.registry import TRANSITIONS
 
+_NODE = {"memory", "gpu_memory", "disk", "engine_ports", "snapshot_memory", "huge_pages"}
+"""What the servers take over of the `node` section."""
+
 
 class CannotBench(Exception):
     """Nothing can be measured. The text is one sentence per problem, with the remedy."""
@@ -69,18 +72,23 @@ async def run(file: BenchFile, scenarios: Sequence[Scenario], journal: Journal, 
     by_name = {scenario.name: scenario for scenario in scenarios}
     turns = schedule({scenario.name: scenario.repeats for scenario in scenarios}, file.bench.seed)
     left = missing(turns, journal.finished())
-    node = file.node.model_dump(mode="json", include={"memory", "gpu_memory", "disk", "engine_ports"})
-    bench = Bench(journal, Quiet(), file.bench.settle, {**node, "state_dir": str(journal.work / "state")})
+    node = file.node.model_dump(mode="json", include=_NODE)
+    dumped = {scenario.model for scenario in scenarios if scenario.path.image is not None}
+    bench = Bench(journal, Quiet(), file.bench.settle, node, dumped)
     measurer = Measurer(bench)
     for index, turn in enumerate(left):
         scenario = by_name[turn.scenario]
         done = len(turns) - len(left) + index
         estimate = remaining(left[index:], journal.repeats)
+        if reason := measurer.hopeless(scenario):
+            watcher.begins(scenario.name, turn, done, len(turns), estimate)
+            _finish(measurer.without_caches(scenario, turn, reason), journal, watcher)
+            continue
         if not measurer.filled(scenario):
             watcher.begins(f"{scenario.model}, filling its caches", turn, done, len(turns), estimate)
             filled = await measurer.fill(scenario, turn)
             _finish(filled, journal, watcher)
-            if filled.failure is not None:
+            if filled.failure is not None and not measurer.filled(scenario):
                 _finish(measurer.without_caches(scenario, turn, filled.failure), journal, watcher)
                 continue
         watcher.begins(scenario.name, turn, done, len(turns), estimate)

@@ -91,7 +91,7 @@ def scenarios(
                 config=config,
                 path=parse_path(path),
                 request=file.bench.request,
-                repeats=repeats or (own.repeats if own and own.repeats else file.bench.repeats),
+                repeats=repeats or file.bench.repeats_of(name, path),
                 start_timeout=start_timeout_of(file, config),
                 idle=file.bench.idle,
                 page_cache=file.bench.page_cache,

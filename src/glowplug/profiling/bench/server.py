@@ -23,6 +23,7 @@ import aiohttp
 from glowplug.checkpoint import processes
 from glowplug.profiling.bench.scenario import Scenario
 from glowplug.scheduler.values import Tier
+from glowplug.tiers.worth import ImageAt
 
 _LIFELINE = Path(__file__).with_name("lifeline.py")
 _READY = "Glowplug serves"
@@ -40,6 +41,9 @@ _RECORD_TIMEOUT = 10.0
 _CLOCK_STEP = timedelta(milliseconds=1)  # records carry whole milliseconds
 _RECORD_PAUSE = 0.05
 """Seconds. A thread that nobody waits for writes the record of a wake, within milliseconds; no event tells of it."""
+
+
+_NOT_RESIDENT: Mapping[str, int] = {"snapshot_memory": 0}
 
 
 class ServerFailed(Exception):
@@ -68,6 +72,10 @@ class Server:
         landed = await self._post(f"{self._path}/rest?tier={tier.value}")
         if landed.get("tier") != tier.value:
             raise ServerFailed(f"the replica was to be rested to {tier.value} and is in tier {landed.get('tier')}")
+
+    async def make_snapshot(self) -> Mapping[str, Any]:
+        """Start the engine and wait until its process image is published; what it is. Raises ServerFailed."""
+        return await self._post(f"{self._path}/snapshot")
 
     async def memory(self) -> int | None:
         """Bytes of host RAM that the replica holds; None if nothing runs."""
@@ -125,6 +133,7 @@ def server_config(scenario: Scenario, environment: Mapping[str, str], node: Mapp
     config = scenario.config
     model: dict[str, Any] = {
         "engine": config.engine,
+        "network": config.network,
         "args": config.args,
         "env": {**config.env, **environment},
         "options": config.options,
@@ -137,10 +146,12 @@ def server_config(scenario: Scenario, environment: Mapping[str, str], node: Mapp
     }
     if config.model is not None:
         model["model"] = config.model
+    if Tier.SNAPSHOT in rests_in:
+        model["snapshot"] = "always"  # what is measured here is not to be declined for what was measured before
     timeout = _duration(scenario.request.timeout)
     document = {
         "server": {"port": 0, "queue_timeout": timeout},
-        "node": dict(node),
+        "node": {**node, **_NOT_RESIDENT} if scenario.path.image in (ImageAt.PAGE_CACHE, ImageAt.DISK) else dict(node),
         "models": {scenario.model: model},
     }
     # References to the environment were filled in when the bench file was read.

@@ -78,7 +78,8 @@ class ScenarioResult:
 
 @dataclass(frozen=True, slots=True)
 class Results:
-    """A whole result directory. `fills` are the starts that filled caches; `closed` says what cannot be measured."""
+    """A whole result directory. `fills` are the starts that filled caches and made snapshots; `closed` says what cannot
+    be measured."""
 
     about: Mapping[str, Any]
     scenarios: Sequence[ScenarioResult]
@@ -89,6 +90,11 @@ class Results:
     def hopeless(self) -> Sequence[str]:
         """The scenarios of which every repeat failed."""
         return [s.name for s in self.scenarios if s.repeats and len(s.failures) == len(s.repeats)]
+
+    @property
+    def images(self) -> Mapping[str, Mapping[str, Any]]:
+        """The snapshots that were restored, by model: `raw_bytes`, `stored_bytes` and `pause`."""
+        return {fill.scenario.rpartition("/")[0]: fill.image for fill in self.fills if fill.image is not None}
 
     @property
     def models(self) -> Sequence[str]:
@@ -117,6 +123,7 @@ def results_json(results: Results) -> dict[str, Any]:
         **{key: results.about[key] for key in ("machine", "software", "settings", "seed")},
         "method": {"level": LEVEL, "resamples": RESAMPLES, "interval": "bootstrap percentile"},
         "closed": dict(results.closed),
+        "images": {model: dict(image) for model, image in results.images.items()},
         "scenarios": [_scenario_json(scenario) for scenario in results.scenarios],
     }
 

@@ -1,6 +1,7 @@
 """The results as tables for a terminal. The report is the page for reading; this is the answer at a glance."""
 
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 from rich.console import Console
 from rich.table import Table
@@ -23,7 +24,7 @@ def print_results(results: Results, console: Console) -> None:
     table = Table(box=None, pad_edge=False, header_style="bold")
     for column in ("MODEL", "PATH"):
         table.add_column(column, no_wrap=True)
-    for column in ("N", "COLD START", "95 %", "OF", "TTFT", "TOKENS/S", "FAILED", "OUTLIERS"):
+    for column in ("N", "COLD START", "95 %", "OF", "FASTER", "TTFT", "TOKENS/S", "FAILED", "OUTLIERS"):
         table.add_column(column, justify="right", no_wrap=True)
     for scenario in results.scenarios:
         table.add_row(*_row(scenario))
@@ -62,9 +63,11 @@ def notes(results: Results) -> Sequence[str]:
     caution = reservation(fewest)
     failures = [f"{one.scenario}: {one.failure}" for s in results.scenarios for one in s.failures]
     closed = [f"{name} cannot be measured here: {reason}." for name, reason in results.closed.items()]
+    images = [f"The snapshot of {model}: {image_text(image)}." for model, image in results.images.items()]
     return [
         *([caution] if caution else []),
         *closed,
+        *images,
         *(f"A repeat failed: {clean(failure)}" for failure in dict.fromkeys(failures)),
     ]
 
@@ -86,6 +89,22 @@ def ratio_text(ratio: Ratio | None) -> str:
     return _NOTHING if ratio is None else f"{ratio.value:.3g} × {ratio.base}"
 
 
+def image_text(image: Mapping[str, Any]) -> str:
+    """What a snapshot takes: `image 1.93 GB, 0.74 GB stored; the engine stood still for 2.10 s`."""
+    raw, stored = (_bytes(image[key]) for key in ("raw_bytes", "stored_bytes"))
+    still = "" if image["pause"] is None else f"; the engine stood still for {image['pause']:.2f} s"
+    return f"image {raw}, {stored} stored{still}"
+
+
+def _bytes(number: int) -> str:
+    return f"{number / 1e9:.2f} GB" if number >= 1e9 else f"{number / 1e6:.3g} MB"
+
+
+def faster(ratio: Ratio | None) -> str:
+    """`152 ×`: how many times as fast as the path that it is compared with."""
+    return _NOTHING if ratio is None else f"{1 / ratio.value:.3g} ×"
+
+
 def _row(scenario: ScenarioResult) -> Sequence[str]:
     start = scenario.metrics.get("cold_start")
     return (
@@ -95,6 +114,7 @@ def _row(scenario: ScenarioResult) -> Sequence[str]:
         _median(start, "s"),
         interval_text(start.interval if start else None, "s") or _NOTHING,
         ratio_text(scenario.speed_up),
+        faster(scenario.speed_up),
         _median(scenario.metrics.get("ttft"), "s"),
         _median(scenario.metrics.get("tokens_per_second"), "tokens/s"),
         str(len(scenario.failures) or _NOTHING),

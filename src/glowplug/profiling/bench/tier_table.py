@@ -106,8 +106,10 @@ def _after_idle(tier: Tier, scenarios: Sequence[ScenarioResult]) -> tuple[float 
         return scenarios[0].metrics["cold_start"].median, f"rested {idle:g} s; lasts while its memory is kept"
     for scenario in scenarios:
         if parse_path(scenario.path).page_cache is PageCache.DROPPED:
-            return scenario.metrics["cold_start"].median, "weights read from the disk"
-    return None, "not measured; the path is cached-cold-disk" if tier is Tier.CACHED else "not measured"
+            read = "weights" if tier is not Tier.SNAPSHOT else "image"
+            return scenario.metrics["cold_start"].median, f"{read} read from the disk"
+    path = {Tier.CACHED: "cached-cold-disk", Tier.SNAPSHOT: "snapshot-cold-disk"}.get(tier)
+    return None, "not measured" if path is None else f"not measured; the path is {path}"
 
 
 def _best(summaries: Sequence[Summary]) -> float | None:
