@@ -22,7 +22,7 @@ def small_tree(folder: Path, seed: int = 0) -> Path:
     (folder / "images/script").chmod(0o750)
     (folder / "images/deep/up").symlink_to("../text.log")
     (folder / "beside").symlink_to("images")
-    sparse_file(folder / "sparse", 64 * MIB, {8 * MIB: b"in the middle", 64 * MIB - 5: b"close"})
+    sparse_file(folder / "sparse", 16 * MIB, {8 * MIB: b"in the middle", 16 * MIB - 5: b"close"})
     (folder / "images").chmod(0o711)
     for index, path in enumerate(sorted(folder.rglob("*"), reverse=True)):
         os.utime(path, ns=(0, 1_600_000_000_123_456_789 + index), follow_symlinks=False)

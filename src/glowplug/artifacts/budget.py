@@ -18,6 +18,7 @@ class Budget:
         self._shown = shown
         self._mutex = threading.Lock()
         self._left = 0 if quota is None else quota - chunks.used()
+        self._taken = 0
 
     def take(self, size: int) -> None:
         """A chunk of `size` bytes is about to be written. Raises StoreFull, OSError."""
@@ -25,11 +26,12 @@ class Budget:
             return
         with self._mutex:
             if size > self._left:
-                self._collect()
-                self._left = self._quota - self._chunks.used()
+                self._collect()  # after it the chunks of this artifact have no name but in the writer's folder
+                self._left = self._quota - self._taken - self._chunks.used()
             if size > self._left:
                 raise StoreFull(
                     f"The artifact store {self._shown} has reached its quota of {self._quota} bytes; remove artifacts "
                     "that are not needed (glowplug snapshot ls, glowplug snapshot rm) or raise the quota."
                 )
             self._left -= size
+            self._taken += size

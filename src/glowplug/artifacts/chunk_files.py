@@ -8,7 +8,7 @@ from glowplug.artifacts.chunk_codec import Scratch
 from glowplug.artifacts.errors import Corrupt, Unsafe
 from glowplug.artifacts.layout import Layout
 from glowplug.artifacts.manifest import Chunk
-from glowplug.artifacts.private_files import names_in, open_file
+from glowplug.artifacts.private_files import names_in, open_file, remove
 
 
 class ChunkFiles:
@@ -49,8 +49,7 @@ class ChunkFiles:
             try:
                 read_chunk(chunk, scratch, self._layout.chunks, "")
             except Corrupt:
-                with suppress(FileNotFoundError):
-                    os.unlink(chunk.digest, dir_fd=self._layout.chunks)
+                remove(chunk.digest, self._layout.chunks)
 
     def used(self) -> int:
         """Bytes that all chunks take. Raises OSError."""

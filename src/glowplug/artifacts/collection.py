@@ -6,13 +6,13 @@ Who reads an artifact holds a shared lock (flock(2)) on its manifest; it stays o
 import fcntl
 import os
 from collections.abc import Generator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 
 from glowplug.artifacts.catalog import REASON
 from glowplug.artifacts.errors import InUse, NotFound, StoreError
 from glowplug.artifacts.layout import Layout, locked
 from glowplug.artifacts.manifest import MAX_MANIFEST, decode
-from glowplug.artifacts.private_files import DIRECTORY, READ, names_in, read_whole, write_file
+from glowplug.artifacts.private_files import DIRECTORY, READ, names_in, read_whole, remove, write_file
 from glowplug.artifacts.signing import unseal
 from glowplug.artifacts.writer import remove_folder
 
@@ -47,8 +47,7 @@ class Collection:
             removed = [_unlink(name, folder) for folder in (layout.manifests, layout.quarantine)]
             if not any(removed):
                 raise self._missing(name)
-            with suppress(FileNotFoundError):
-                os.unlink(name + REASON, dir_fd=layout.quarantine)
+            remove(name + REASON, layout.quarantine)
             os.fsync(layout.manifests)
 
     def quarantine(self, name: str, reason: str) -> None:
@@ -57,8 +56,7 @@ class Collection:
         with layout.lock():
             if name not in names_in(layout.manifests):
                 raise self._missing(name)
-            with suppress(FileNotFoundError):
-                os.unlink(name + REASON, dir_fd=layout.quarantine)
+            remove(name + REASON, layout.quarantine)
             write_file(name + REASON, layout.quarantine, reason.encode(errors="replace"))
             os.rename(name, name, src_dir_fd=layout.manifests, dst_dir_fd=layout.quarantine)
             os.fsync(layout.quarantine)
@@ -73,7 +71,7 @@ class Collection:
             for name in names_in(layout.chunks):
                 if name not in needed:
                     freed += _bytes_of(name, layout.chunks)
-                    os.unlink(name, dir_fd=layout.chunks)
+                    remove(name, layout.chunks)
             quarantined = set(names_in(layout.quarantine))
             for name in quarantined:
                 if name.endswith(REASON) and name.removesuffix(REASON) not in quarantined:
@@ -122,12 +120,12 @@ def _unlink(name: str, folder: int) -> bool:
     try:
         descriptor = os.open(name, READ, dir_fd=folder)
     except OSError:  # a planted link is nothing that could be read
-        os.unlink(name, dir_fd=folder)
+        remove(name, folder)
         return True
     try:
         if not locked(descriptor, fcntl.LOCK_EX):
             raise InUse(f"The artifact {name} is being read; remove it when that is done.")
-        os.unlink(name, dir_fd=folder)
+        remove(name, folder)
         return True
     finally:
         os.close(descriptor)
@@ -138,7 +136,7 @@ def _remove_if_left(name: str, folder: int) -> int:
     try:
         descriptor = os.open(name, DIRECTORY, dir_fd=folder)
     except OSError:  # planted: a writer makes folders only
-        os.unlink(name, dir_fd=folder)
+        remove(name, folder)
         return 0
     try:
         if not locked(descriptor, fcntl.LOCK_EX):

@@ -15,10 +15,10 @@ import fcntl
 import os
 import weakref
 from collections.abc import Generator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from pathlib import Path
 
-from glowplug.artifacts.private_files import open_directory, open_root, write_file
+from glowplug.artifacts.private_files import open_directory, open_root, remove, write_file
 
 
 class Layout:
@@ -54,8 +54,7 @@ class Layout:
 
     def replace_file(self, name: str, contents: bytes) -> None:
         """Write a file of the store's own folder whole or not at all; the caller holds the lock. Raises OSError."""
-        with suppress(FileNotFoundError):
-            os.unlink(f"{name}.new", dir_fd=self.root)
+        remove(f"{name}.new", self.root)
         write_file(f"{name}.new", self.root, contents)
         os.rename(f"{name}.new", name, src_dir_fd=self.root, dst_dir_fd=self.root)
         os.fsync(self.root)

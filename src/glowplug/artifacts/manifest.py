@@ -30,8 +30,8 @@ MODES = 0o1777
 ID_LENGTH = 32
 """Hexadecimal digits, 128 bits."""
 
-_Kind = Annotated[str, Meta(pattern=r"^[a-z][a-z0-9-]{0,31}$")]
-_Digest = Annotated[str, Meta(pattern=r"^[0-9a-f]{64}$")]
+_Kind = Annotated[str, Meta(pattern=r"\A[a-z][a-z0-9-]{0,31}\Z")]
+_Digest = Annotated[str, Meta(pattern=r"\A[0-9a-f]{64}\Z")]
 _Size = Annotated[int, Meta(ge=0, le=MAX_FILE)]
 
 

@@ -5,6 +5,7 @@ directory: there is no moment between a check and its use (open(2), O_NOFOLLOW a
 """
 
 import os
+import shutil
 import stat
 from contextlib import suppress
 from pathlib import Path
@@ -112,6 +113,16 @@ def names_in(folder: int) -> list[str]:
             return sorted(each.name for each in found)
     finally:
         os.close(own)
+
+
+def remove(name: str, folder: int) -> None:
+    """Remove whatever has this name in a private directory; nothing is no error. Raises OSError."""
+    try:
+        os.unlink(name, dir_fd=folder)
+    except FileNotFoundError:
+        pass
+    except IsADirectoryError:
+        shutil.rmtree(name, dir_fd=folder)
 
 
 def write_file(name: str, folder: int, *parts: bytes | memoryview) -> None:

@@ -89,6 +89,9 @@ class Writer:
             os.link(digest, digest, src_dir_fd=layout.chunks, dst_dir_fd=self._folder, follow_symlinks=False)
         except FileNotFoundError:
             return False
+        except PermissionError:  # a directory was put in its place
+            self._chunks.discard(chunk, scratch)
+            return False
         try:
             read_chunk(chunk, scratch, self._folder, layout.shown("chunks", digest))
         except Corrupt:
