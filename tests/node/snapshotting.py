@@ -12,6 +12,7 @@ import pytest
 
 from glowplug.checkpoint import cgroups, criu_binary, processes
 from glowplug.config.models import Config
+from glowplug.engines.base import Call
 from glowplug.node.landed import Landed
 from glowplug.node.node import Node
 from glowplug.scheduler.values import Resources, Tier
@@ -95,7 +96,9 @@ def configured(options: dict[str, Any] | None = None, node: dict[str, Any] | Non
 
 
 @asynccontextmanager
-async def snapshotting(state_dir: Path, settings: Config | None = None) -> AsyncIterator[tuple[Node, Told]]:
+async def snapshotting(
+    state_dir: Path, settings: Config | None = None, **arguments: Any
+) -> AsyncIterator[tuple[Node, Told]]:
     """A started node that ends with the block, and what it tells."""
     told = Told()
     node = Node(
@@ -105,6 +108,7 @@ async def snapshotting(state_dir: Path, settings: Config | None = None) -> Async
         on_snapshot=lambda _model, held, reason: told.snapshots.put_nowait((held, reason)),
         on_images=lambda held: told.images.append(held.ram),
         sleep=never,
+        **arguments,
     )
     await node.start()
     try:
@@ -131,6 +135,14 @@ async def restore(node: Node, replica: str = R) -> Landed:
     landed = await node.wake(replica, "fake", Tier.SNAPSHOT)
     assert (landed.tier, landed.error) == (Tier.RUNNING, None), landed.error
     return landed
+
+
+async def answer(node: Node, landed: Landed) -> dict[str, Any]:
+    """What a running replica answers to a greedy request."""
+    call = Call("POST", "/v1/completions", {"model": "fake", "prompt": "hello", "max_tokens": 8, "temperature": 0})
+    status, said = await node._host.call(landed.address or "", call, PATIENCE)
+    assert status == 200
+    return said
 
 
 async def rested(node: Node, told: Told) -> Resources:

@@ -50,7 +50,14 @@ def unshare_pids() -> None:
     _check(_libc.unshare(CLONE_NEWPID), "a process id namespace cannot be made")
 
 
-def run(plan: dict[str, Any], guardian: int, told: int, report: int, start_engine: Callable[[], NoReturn]) -> NoReturn:
+def run(
+    plan: dict[str, Any],
+    guardian: int,
+    told: int,
+    report: int,
+    start_engine: Callable[[], NoReturn],
+    leave_group: Callable[[], object] = lambda: None,
+) -> NoReturn:
     """Be the first process of the sandbox.
 
     Args:
@@ -63,6 +70,7 @@ def run(plan: dict[str, Any], guardian: int, told: int, report: int, start_engin
         report: Unix socket for packets: the engine's process and the listening socket, as ancillary data of one byte;
             at the engine's end `exit NUMBER` or `signal NUMBER`.
         start_engine: becomes the engine, in a child.
+        leave_group: leaves the cgroup that the engine was born in, so that we are not frozen with it.
     """
     _libc.prctl(_PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
     _libc.prctl(_PR_SET_NAME, _NAME_OF_INIT, 0, 0, 0)
@@ -83,6 +91,7 @@ def run(plan: dict[str, Any], guardian: int, told: int, report: int, start_engin
                 copy_tree(source, target)
             _use_pids_after(_FIRST_PID_OF_HELPERS)
             main = _restore(restore)
+        leave_group()
         _introduce(main, listening, report)
     except OSError as error:
         name = f" {error.filename}" if error.filename else ""

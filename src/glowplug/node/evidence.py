@@ -2,11 +2,11 @@
 
 from collections import defaultdict, deque
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from glowplug.node.store import Cost
 from glowplug.scheduler.values import Tier
-from glowplug.tiers.worth import WINDOW, Evidence, ImageAt, ImageSize, Start, Verdict, worth_making
+from glowplug.tiers.worth import CONFIDENT, WINDOW, Evidence, ImageAt, ImageSize, Start, Verdict, worth_making
 
 
 def _latest_starts() -> deque[Start]:
@@ -23,6 +23,10 @@ class _Seen:
     restores: dict[ImageAt, deque[float]] = field(default_factory=_latest_restores)
     starts_since_restore: int = 0
     verdict: bool | None = None
+
+    def measured(self, states: Sequence[ImageAt]) -> int:
+        """How often a restore from the state that was measured most often was measured."""
+        return max(len(self.restores[at]) for at in states)
 
 
 class Evidences:
@@ -56,6 +60,10 @@ class Evidences:
             starts_since_restore=seen.starts_since_restore,
         )
         states = [ImageAt.RESIDENT, ImageAt.DISK] if raw <= budget else [ImageAt.DISK]
+        if raw <= budget and seen.restores[ImageAt.RESIDENT] and not seen.restores[ImageAt.DISK]:
+            states.remove(ImageAt.DISK)  # it is never faster from there
         verdict = worth_making(evidence, states, weights_cached=True, before=seen.verdict)
+        if not verdict.worth and 0 < seen.measured(states) < CONFIDENT:
+            verdict = replace(verdict, worth=True, reason=f"measured too few times yet: {verdict.reason}")
         seen.verdict = verdict.worth
         return verdict

@@ -128,7 +128,9 @@ class Guard:
             signal.signal(signal.SIGCHLD, signal.SIG_DFL)
             os.write(told, b"1\n" if _attach(order["cgroup"]) else b"0\n")
             sandbox_init.run(
-                order["sandbox"], alive, told, report.fileno(), lambda: _become_engine(order, told, sandboxed=True)
+                *(order["sandbox"], alive, told, report.fileno()),
+                lambda: _become_engine(order, told, sandboxed=True),
+                lambda: _attach(os.path.dirname(order["cgroup"] or "")),  # noqa: PTH120
             )
         os.close(alive)
         report.close()
@@ -240,7 +242,7 @@ def _become_engine(order: dict[str, Any], told: int, *, sandboxed: bool = False)
 
 
 def _attach(cgroup: str | None) -> bool:
-    if cgroup is None:
+    if not cgroup:
         return False
     try:
         with open(f"{cgroup}/cgroup.procs", "w") as procs:  # noqa: PTH123

@@ -83,7 +83,8 @@ class GuardedTree:
         known = set(found)
         if self.cgroup is not None:
             found += [pid for pid in cgroups.members(self.cgroup) if pid not in known]
-        return [pid for pid in found if processes.alive(pid)]
+        # The first process of a sandbox is no part of the engine: frozen, it could not tell of the engine's end.
+        return [pid for pid in found if pid != self.init and processes.alive(pid)]
 
     def output(self) -> Sequence[str]:
         """See `ProcessTree.output`."""

@@ -236,8 +236,9 @@ class Replica:
             raise
         # What it holds is as much as before it was dumped; to measure it now would take a part of the time saved.
         self._held = None
-        if self.body.image_at is not None and not self._always_dump:  # else nothing is weighed against a start
-            self._host.images.restored(self.body.model_name, self.body.image_at, time.monotonic() - began)
+        if self.body.image_at is not None:
+            seconds = time.monotonic() - began
+            self._host.images.restored(self.body.model_name, self.body.image_at, seconds, always=self._always_dump)
 
     async def _start(self, source: Tier) -> None:
         began = time.monotonic()
@@ -263,8 +264,7 @@ class Replica:
     async def _dump(self, seconds: float) -> None:
         """Make a snapshot of the engine, which has served nobody yet, if that is worth it."""
         images = self._host.images
-        if not self._always_dump:
-            images.started(self.body.model_name, seconds, self._weights_cached)
+        images.started(self.body.model_name, seconds, self._weights_cached, always=self._always_dump)
         launch = sandboxed_launch(self.body.model_name, self.body.model, self.body.engine)
         with self.body.phase("snapshot"):
             await while_alive(self._tree(), images.after_start(self.body, launch, self._host, always=self._always_dump))

@@ -238,12 +238,12 @@ class Snapshots:
             log.warning("It could not be set aside: %s", error)
         self._on_snapshot(model, None, reason)
 
-    def started(self, model: str, seconds: float, weights_cached: float | None, *, always: bool = False) -> None:
+    def started(self, model: str, seconds: float, weights_cached: float | None, *, always: bool) -> None:
         """An engine took so long to start. `always` does not ask whether its snapshot is worth it."""
         self._evidences.started(model, seconds, weights_cached)
         self._review(model, always=always)
 
-    def restored(self, model: str, at: ImageAt, seconds: float, *, always: bool = False) -> None:
+    def restored(self, model: str, at: ImageAt, seconds: float, *, always: bool) -> None:
         """A restore took so long, with the image there, and gave the right answer."""
         self._setbacks.succeeded(model)
         self._evidences.restored(model, at, seconds)
