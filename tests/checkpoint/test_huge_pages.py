@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from glowplug.checkpoint import huge_pages
-from glowplug.checkpoint.huge_pages import SETTING, HugePages, put_back
+from glowplug.checkpoint.huge_pages import HugePages, host_setting, put_back
 
 _KILLED_INSIDE = """
 import os, signal, sys
@@ -34,22 +34,23 @@ for _ in range(2):
 @pytest.fixture
 def setting() -> Iterator[Path]:
     """The machine's setting, at `madvise`; put back after the test."""
-    if not SETTING.exists():
+    file = host_setting()
+    if not file.exists():
         pytest.skip("no transparent huge pages")
-    before = huge_pages.read()
-    SETTING.write_text("madvise")
+    before = huge_pages.read(file)
+    file.write_text("madvise")
     try:
-        yield SETTING
+        yield file
     finally:
-        SETTING.write_text(before)
+        file.write_text(before)
 
 
 @pytest.mark.root
 def test_the_setting_is_always_inside_and_what_it_was_afterwards(setting: Path, tmp_path: Path) -> None:
     with HugePages(tmp_path).always():
-        assert huge_pages.read() == "always"
+        assert huge_pages.read(setting) == "always"
 
-    assert huge_pages.read() == "madvise"
+    assert huge_pages.read(setting) == "madvise"
     assert list(tmp_path.iterdir()) == []
 
 
@@ -58,7 +59,7 @@ def test_it_is_put_back_after_an_error(setting: Path, tmp_path: Path) -> None:
     with pytest.raises(ZeroDivisionError), HugePages(tmp_path).always():
         _ = 1 / 0
 
-    assert huge_pages.read() == "madvise"
+    assert huge_pages.read(setting) == "madvise"
 
 
 @pytest.mark.root
@@ -79,11 +80,11 @@ def test_the_last_one_who_leaves_puts_it_back(setting: Path, tmp_path: Path) -> 
         leave.wait()
         for thread in threads:
             thread.join()
-        assert huge_pages.read() == "always"
-    assert huge_pages.read() == "madvise"
+        assert huge_pages.read(setting) == "always"
+    assert huge_pages.read(setting) == "madvise"
     with pages.always():
-        assert huge_pages.read() == "always"
-    assert huge_pages.read() == "madvise"
+        assert huge_pages.read(setting) == "always"
+    assert huge_pages.read(setting) == "madvise"
 
 
 @pytest.mark.root
@@ -93,7 +94,7 @@ def test_a_host_that_always_has_them_stays_so(setting: Path, tmp_path: Path) -> 
     with HugePages(tmp_path).always():
         assert list(tmp_path.iterdir()) == []
 
-    assert huge_pages.read() == "always"
+    assert huge_pages.read(setting) == "always"
 
 
 @pytest.mark.root
@@ -101,18 +102,18 @@ def test_what_somebody_else_sets_meanwhile_stays(setting: Path, tmp_path: Path) 
     with HugePages(tmp_path).always():
         setting.write_text("never")
 
-    assert huge_pages.read() == "never"
+    assert huge_pages.read(setting) == "never"
     assert list(tmp_path.iterdir()) == []
 
 
 @pytest.mark.root
 def test_the_next_start_puts_back_what_a_killed_server_left(setting: Path, tmp_path: Path) -> None:
     subprocess.run([sys.executable, "-c", _KILLED_INSIDE, str(tmp_path)], check=False)
-    assert huge_pages.read() == "always"
+    assert huge_pages.read(setting) == "always"
 
     put_back(tmp_path)
 
-    assert huge_pages.read() == "madvise"
+    assert huge_pages.read(setting) == "madvise"
     assert list(tmp_path.iterdir()) == []
 
 
@@ -123,7 +124,7 @@ def test_the_next_start_leaves_what_somebody_set_since(setting: Path, tmp_path: 
 
     put_back(tmp_path)
 
-    assert huge_pages.read() == "never"
+    assert huge_pages.read(setting) == "never"
     assert list(tmp_path.iterdir()) == []
 
 
@@ -134,7 +135,7 @@ def test_a_note_from_before_the_machine_was_started_is_void(setting: Path, tmp_p
 
     put_back(tmp_path)
 
-    assert huge_pages.read() == "always"
+    assert huge_pages.read(setting) == "always"
     assert list(tmp_path.iterdir()) == []
 
 
@@ -148,7 +149,7 @@ def test_a_damaged_note_changes_nothing(
 
     put_back(tmp_path)
 
-    assert huge_pages.read() == "always"
+    assert huge_pages.read(setting) == "always"
     assert "cannot be read" in caplog.text
 
 
@@ -164,7 +165,7 @@ def test_where_it_cannot_be_changed_that_is_said_once(setting: Path, tmp_path: P
     assert done.stdout.count("inside") == 2
     assert done.stdout.count("cannot be switched on") == 1
     assert "Read-only file system" in done.stdout
-    assert huge_pages.read() == "madvise"
+    assert huge_pages.read(setting) == "madvise"
     assert list(tmp_path.iterdir()) == []
 
 
@@ -177,6 +178,6 @@ def test_a_kernel_without_them_is_no_failure(tmp_path: Path, caplog: pytest.LogC
 
 
 def test_a_start_without_a_note_does_nothing(tmp_path: Path) -> None:
-    put_back(tmp_path, tmp_path / "missing")
+    put_back(tmp_path)
 
     assert list(tmp_path.iterdir()) == []
