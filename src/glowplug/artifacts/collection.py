@@ -12,7 +12,7 @@ from glowplug.artifacts.catalog import REASON
 from glowplug.artifacts.errors import InUse, NotFound, StoreError
 from glowplug.artifacts.layout import Layout, locked
 from glowplug.artifacts.manifest import MAX_MANIFEST, decode
-from glowplug.artifacts.private_files import DIRECTORY, READ, names_in, read_whole, remove, write_file
+from glowplug.artifacts.private_files import DIRECTORY, READ, names_in, open_file, read_whole, remove, write_file
 from glowplug.artifacts.signing import unseal
 from glowplug.artifacts.writer import remove_folder
 
@@ -25,11 +25,11 @@ class Collection:
 
     @contextmanager
     def kept(self, name: str) -> Generator[None]:
-        """While inside, nobody removes the published artifact or frees its chunks. Raises NotFound, OSError."""
+        """While inside, nobody removes the published artifact or frees its chunks. Raises NotFound, Unsafe, OSError."""
         if name not in names_in(self._layout.manifests):  # a name is never a path
             raise self._missing(name)
         try:
-            descriptor = os.open(name, READ, dir_fd=self._layout.manifests)
+            descriptor = open_file(name, self._layout.manifests, self._layout.shown("manifests", name))
         except FileNotFoundError:
             raise self._missing(name) from None
         try:

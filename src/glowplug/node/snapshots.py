@@ -7,7 +7,7 @@ from collections.abc import AsyncGenerator, Callable, Iterable
 from pathlib import Path
 
 from glowplug.artifacts.digests import Digests
-from glowplug.artifacts.errors import Corrupt, NotFound, StoreError, Untrusted
+from glowplug.artifacts.errors import Corrupt, NotFound, StoreError, Unsafe, Untrusted
 from glowplug.artifacts.manifest import Manifest
 from glowplug.artifacts.store import ArtifactStore
 from glowplug.checkpoint.compact import compact
@@ -128,7 +128,7 @@ class Snapshots:
             with contextlib.suppress(StoreError):
                 await self.rescan((model,))
             raise TierError(str(error)) from error
-        except (BadImage, Corrupt, Untrusted) as error:
+        except (BadImage, Corrupt, Untrusted, Unsafe) as error:
             await self.quarantine(model, str(error))
             raise TierError(str(error)) from error
         except (StoreError, OSError) as error:
