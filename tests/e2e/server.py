@@ -5,7 +5,7 @@ import json
 import os
 import signal
 import sys
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
@@ -116,10 +116,12 @@ class Events:
         return await self.until(lambda e: e["type"] == "tier" and e["after"] == after)
 
 
-async def begin(config: Path, *arguments: str, env: dict[str, str] | None = None) -> asyncio.subprocess.Process:
-    """Start `glowplug serve CONFIG` on a free port."""
+async def begin(
+    config: Path, *arguments: str, env: dict[str, str] | None = None, through: Sequence[str] = ()
+) -> asyncio.subprocess.Process:
+    """Start `glowplug serve CONFIG` on a free port, `through` another program."""
     return await asyncio.create_subprocess_exec(
-        sys.executable, "-m", "glowplug", "serve", str(config), "--port", "0", *arguments,
+        *through, sys.executable, "-m", "glowplug", "serve", str(config), "--port", "0", *arguments,
         stdin=asyncio.subprocess.DEVNULL, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.STDOUT,
         env={**os.environ, "COLUMNS": "200", **(env or {})},
     )  # fmt: skip
@@ -148,7 +150,7 @@ def fake(**options: Any) -> dict[str, Any]:
     return {"engine": "fake", "options": options, **model}
 
 
-MODEL_KEYS = {"keep_alive", "tiers", "replicas", "min_active", "pin", "start_timeout", "aliases"}
+MODEL_KEYS = {"keep_alive", "tiers", "replicas", "min_active", "pin", "start_timeout", "aliases", "snapshot"}
 
 
 def alive(pid: int) -> bool:
