@@ -85,7 +85,9 @@ class Catalog:
         manifests: list[Manifest] = []
         problems: list[Problem] = []
         trusted = self._keys.trusted()
-        for name in names_in(self._layout.manifests):
+        names = names_in(self._layout.manifests)
+        self._parsed = {name: known for name, known in list(self._parsed.items()) if name in names}
+        for name in names:
             try:
                 manifests.append(self._checked(name, trusted))
             except FileNotFoundError:  # removed since

@@ -7,6 +7,7 @@ Keys and addresses of the service come from the environment, under the names tha
 the like, see obstore's documentation). Nothing that comes from there is used unless a trusted key signed it.
 """
 
+import os
 from collections.abc import Generator
 from contextlib import contextmanager
 from datetime import timedelta
@@ -132,7 +133,9 @@ def _open(url: str, *, make: bool) -> ObjectStore:
         raise StoreError(f"{url} is no object store; give s3://BUCKET/PATH, gs://…, az://… or file:///FOLDER.")
     if parts.scheme == "file":
         return LocalStore(Path(unquote(parts.path)), mkdir=make)
-    return from_url(url, client_options=_CLIENT, retry_config=_RETRY)
+    plain = os.environ.get("AWS_ALLOW_HTTP", "").lower() in ("1", "true")  # obstore reads it unless options are given
+    options: Any = {**_CLIENT, "allow_http": plain}
+    return from_url(url, client_options=options, retry_config=_RETRY)
 
 
 @contextmanager
