@@ -72,7 +72,8 @@ class NodeConfig(Section):
     )
     huge_pages: bool = Field(
         default=False,
-        description="Switch the host's transparent huge pages to always while a snapshot is restored.",
+        description="Switch the host's transparent huge pages (of 64 KiB, where it has them) to always while a "
+        "snapshot is restored.",
     )
     engine_ports: Annotated[tuple[int, int], Field(description="First and last port given to engines.")] = (
         20000,

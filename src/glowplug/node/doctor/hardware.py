@@ -4,14 +4,13 @@ import os
 import re
 from pathlib import Path
 
+from glowplug.checkpoint.huge_pages import host_setting
 from glowplug.checkpoint.machine import this_machine
 from glowplug.node.doctor.report import Finding, State
 from glowplug.node.memory import host_memory
 
 _TELLING = ("avx2", "avx512f", "amx_tile", "f16c", "asimd", "sve")
 """What engines choose their code by; all flags of the CPU go into the identity of a snapshot."""
-
-_HUGE_PAGES = Path("/sys/kernel/mm/transparent_hugepage/enabled")
 
 
 def memory() -> Finding:
@@ -43,9 +42,9 @@ def cpu(cpuinfo: Path = Path("/proc/cpuinfo")) -> Finding:
     )
 
 
-def huge_pages(setting: Path = _HUGE_PAGES) -> Finding:
-    """Transparent huge pages. With `always`, CRIU's restore touches 2 MiB at a time instead of 4 KiB: a 2 GB image of
-    vLLM was back in 0.5 s instead of 1.0 s."""
+def huge_pages(setting: Path | None = None) -> Finding:
+    """Transparent huge pages of the size that restores are best done with (`checkpoint.huge_pages.host_setting`)."""
+    setting = setting or host_setting()
     try:
         match = re.search(r"\[(\w+)\]", setting.read_text())
     except OSError:
