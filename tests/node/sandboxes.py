@@ -96,7 +96,7 @@ class Traces:
     def __init__(self, tree: GuardedTree) -> None:
         assert tree.init is not None
         self.names = set(namespaces(tree.init).values())
-        self.pids = [tree.root, *tree.pids()]
+        self.pids = [tree.root, tree.init, *tree.pids()]
         self.group = tree.cgroup
         self.mounts = _mounts()
 

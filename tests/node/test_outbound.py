@@ -17,6 +17,7 @@ from glowplug.config.models import ModelConfig
 from glowplug.engines import registry
 from glowplug.engines.base import Launch
 from glowplug.node.image_space import ImageSpace
+from glowplug.tiers.base import TierError
 from glowplug.tiers.sandboxed import sandboxed_launch
 from tests.node.own_network import FAR, Far, supervising, within
 from tests.node.programs import PATIENCE, printed, until
@@ -302,6 +303,21 @@ def test_an_engine_that_was_dumped_amid_a_connection_finds_the_way_out_when_it_i
             assert old in ("old BrokenPipeError", "old ConnectionResetError")
             assert new == "new hello"
         space.close()
+
+    within(scenario)
+
+
+def test_an_engine_that_ends_while_it_is_cut_off_is_no_trouble(tmp_path):
+    async def scenario():
+        async with supervising(tmp_path) as supervisor:
+            tree = await _sleeping(supervisor)
+            async with tree.cut_off():
+                os.kill(tree.init, signal.SIGKILL)
+                await asyncio.shield(tree.exited)
+            await until(lambda: not supervisor._trees)
+            with pytest.raises(TierError, match="The engine has ended"):
+                async with tree.cut_off():
+                    raise AssertionError
 
     within(scenario)
 

@@ -143,9 +143,7 @@ class Guard:
                 return False
             if self._report is not None and self._report.fileno() in ready:
                 self._events.unregister(self._report)
-                if ended := self._report.recv(100):
-                    _say(f"ended {ended.decode().strip()}")
-                    self._told = True
+                self._tell_of_end()
             if self._collect():
                 return True
 
@@ -175,6 +173,18 @@ class Guard:
         if self._cgroup is not None and _server_is_gone():
             _remove(self._cgroup)
 
+    def _tell_of_end(self) -> None:
+        """Hand on what the first process of the sandbox has said of the engine's end, if it has."""
+        if self._report is None or self._told:
+            return
+        try:
+            ended = self._report.recv(100, socket.MSG_DONTWAIT)
+        except BlockingIOError:
+            return
+        if ended:
+            _say(f"ended {ended.decode().strip()}")
+            self._told = True
+
     def _collect(self) -> bool:
         """Collect all children that have ended; whether the engine was among them, which is reported."""
         try:
@@ -192,6 +202,7 @@ class Guard:
                 return engine_ended
             if pid == self._child:
                 engine_ended = True
+                self._tell_of_end()
                 code = os.waitstatus_to_exitcode(status)
                 if not self._told:
                     _say(f"ended exit {code}" if code >= 0 else f"ended signal {-code}")

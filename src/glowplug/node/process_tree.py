@@ -48,6 +48,7 @@ class GuardedTree:
         self._first_line = ring.written
         self._oom = oom
         self._outbound: Outbound | None = None
+        self._init_ended: int | None = None
         self._exited: asyncio.Future[ExitCause] = asyncio.get_running_loop().create_future()
 
     async def start(self, order: Order, on_gone: Callable[[], None]) -> None:
@@ -120,8 +121,7 @@ class GuardedTree:
             yield
         finally:
             if self._outbound is not None and not self._cleaning.done():
-                with suppress(FileNotFoundError):  # the sandbox has just ended
-                    await self._outbound.reopen(self.init)
+                await self._let_out_again(self._outbound, self.init)
 
     async def _nothing_outside(self, init: int) -> None:
         # What was just closed may be there for a moment.
@@ -133,17 +133,28 @@ class GuardedTree:
                 if time.monotonic() > deadline:
                     raise
                 await asyncio.sleep(_CLOSING_PAUSE)
+            except OSError as error:
+                raise TierError("The engine has ended.") from error
             else:
                 return
+
+    async def _let_out_again(self, outbound: Outbound, init: int) -> None:
+        try:
+            await outbound.reopen(init)
+        except FileNotFoundError:
+            pass  # the sandbox has just ended, which is told elsewhere
+        except OSError as error:
+            raise TierError(f"The engine's way out cannot be opened again: {error.strerror}.") from error
 
     async def _enter_sandbox(self, started: Started, init: int) -> None:
         self.init = init
         try:
+            self._init_ended = os.pidfd_open(init)
             self.ip = open_address(init)
             if started.listening is not None:
                 self._outbound = Outbound()
                 await self._outbound.open(started.listening)
-        except FileNotFoundError:
+        except (FileNotFoundError, ProcessLookupError):
             self.ip = NOWHERE  # it has ended already, which is told elsewhere
         except OSError as error:
             raise TierError(f"The engine's network cannot be reached: {error.strerror}.") from error
@@ -161,8 +172,26 @@ class GuardedTree:
         mark = None if as_it_should else self._mark
         groups = [] if group is None else [group]
         left = await asyncio.to_thread(end_strays, mark, groups, KILL_TIMEOUT)
+        if self._init_ended is not None:
+            # If the guardian was killed, the kernel ends the sandbox; its first process is the last to go.
+            await _readable(self._init_ended, KILL_TIMEOUT)
+            os.close(self._init_ended)
         if left:
             log.error("Processes %s of an engine do not end after SIGKILL; see the kernel log", left)
         else:
             on_gone()
         return left
+
+
+async def _readable(descriptor: int, timeout: float) -> None:
+    """Wait until there is something to read, or the time is over."""
+    loop = asyncio.get_running_loop()
+    ready = asyncio.Event()
+    loop.add_reader(descriptor, ready.set)
+    try:
+        async with asyncio.timeout(timeout):
+            await ready.wait()
+    except TimeoutError:
+        pass
+    finally:
+        loop.remove_reader(descriptor)
