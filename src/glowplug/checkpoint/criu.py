@@ -18,6 +18,7 @@ from glowplug.checkpoint.criu_binary import Criu
 
 DUMP_LOG = "dump.log"
 RESTORE_LOG = "restore.log"
+RESTORE_STATISTICS = "stats-restore"
 _LONGEST_LOG = 1 << 20
 """Characters that are kept. A few lines are usual at this verbosity."""
 

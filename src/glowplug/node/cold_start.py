@@ -1,6 +1,6 @@
 """The record of a wake, in the form that every part of Glowplug shows cold starts in."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -9,7 +9,7 @@ from glowplug.coldstart.values import ColdStart, Outcome, Span, to_json
 from glowplug.engines.base import EngineError
 from glowplug.node.start_watch import StartWatch
 from glowplug.scheduler.values import Tier
-from glowplug.tiers.base import Body
+from glowplug.tiers.base import Body, Phase
 from glowplug.tiers.worth import ImageAt
 
 
@@ -33,7 +33,7 @@ def cold_start_record(
     files that was in the page cache at the beginning: a start from disk and one from memory are two different things.
     `image_at` is where the process image was for a restore.
     """
-    own = [Span(phase.name, phase.end - phase.start, phase.start - began, phase.end - began) for phase in body.phases]
+    own = _nested(sorted(body.phases, key=lambda phase: (phase.start, -phase.end)), began)
     running = next((phase.end for phase in body.phases if phase.name == "process_start"), None)
     told = None if watch is None else watch.told()
     record = replace(
@@ -51,6 +51,18 @@ def cold_start_record(
         spans=tuple(own) if watch is None else watch.spans(own, ended, running=running),
     )
     return to_json(record)
+
+
+def _nested(phases: Sequence[Phase], began: float) -> list[Span]:
+    """The phases as spans, those that lie within another one inside it. They are ordered by their start."""
+    spans: list[Span] = []
+    while phases:
+        outer, *rest = phases
+        children = _nested([phase for phase in rest if phase.end <= outer.end], began)
+        phases = [phase for phase in rest if phase.end > outer.end]
+        start, end = outer.start - began, outer.end - began
+        spans.append(Span(outer.name, end - start, start, end, children=tuple(children), label=outer.label))
+    return spans
 
 
 def _version(body: Body) -> str | None:

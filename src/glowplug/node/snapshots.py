@@ -112,7 +112,8 @@ class Snapshots:
         try:
             async with contextlib.AsyncExitStack() as stack:
                 with body.phase("restore_read"):
-                    await self._require_same(body, launch, manifest)
+                    with body.phase("restore_read", "identity"):
+                        await self._require_same(body, launch, manifest)
                     reading = self._store.reading(manifest.id)
                     reader = await asyncio.to_thread(reading.__enter__)
                     stack.callback(reading.__exit__, None, None, None)
@@ -120,9 +121,9 @@ class Snapshots:
                     async def fill(folder: Path) -> None:
                         await asyncio.to_thread(reader.materialise, folder)
 
-                    folder = await stack.enter_async_context(
-                        self._resident.using(manifest.id, manifest.raw_bytes, fill)
-                    )
+                    with body.phase("restore_read", "image"):
+                        using = self._resident.using(manifest.id, manifest.raw_bytes, fill)
+                        folder = await stack.enter_async_context(using)
                 yield self._image(manifest, folder, at)
         except NotFound as error:  # somebody removed it; perhaps another one is there
             with contextlib.suppress(StoreError):

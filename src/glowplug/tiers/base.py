@@ -185,11 +185,15 @@ class BadImage(TierError):
 
 @dataclass(frozen=True, slots=True)
 class Phase:
-    """One part of a wake; `name` is a phase of a cold start. `start` and `end` are times of `time.monotonic`."""
+    """One part of a wake; `name` is a phase of a cold start. `start` and `end` are times of `time.monotonic`.
+
+    `label` tells what it is within the phase that it lies in.
+    """
 
     name: str
     start: float
     end: float
+    label: str = ""
 
 
 @dataclass(slots=True)
@@ -198,7 +202,7 @@ class Body:
 
     `sandboxed` says that its engine is started so that it can be dumped. `image_at` is where the image of the last
     restore was. `prepared` are the compile caches of the last start. `phases` are those of the wake that is running, or
-    of the last one, in the order in which they ended.
+    of the last one; some lie within others.
     """
 
     replica_id: str
@@ -215,11 +219,11 @@ class Body:
     phases: list[Phase] = field(default_factory=lambda: list[Phase]())
 
     @contextmanager
-    def phase(self, name: str) -> Generator[None, None, None]:
+    def phase(self, name: str, label: str = "") -> Generator[None, None, None]:
         """Record how long the block takes; one that fails is not recorded."""
         start = time.monotonic()
         yield
-        self.phases.append(Phase(name, start, time.monotonic()))
+        self.phases.append(Phase(name, start, time.monotonic(), label))
 
     @property
     def address(self) -> str:

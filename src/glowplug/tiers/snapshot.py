@@ -14,13 +14,14 @@ from glowplug.checkpoint import criu as criu_jobs
 from glowplug.checkpoint import criu_binary, hooks
 from glowplug.checkpoint.criu_binary import Criu
 from glowplug.checkpoint.criu_log import explain
+from glowplug.checkpoint.criu_times import RestoreTimes, restore_times
 from glowplug.checkpoint.sandbox import PORT, Restore, sandbox_closed
 from glowplug.checkpoint.sandbox_environment import secret_in
 from glowplug.config.models import ModelConfig
 from glowplug.engines.arguments import command_line
 from glowplug.engines.base import EVERYWHERE, Engine, EngineError, Launch
 from glowplug.scheduler.values import Tier
-from glowplug.tiers.base import BadImage, Body, Host, Image, TierError
+from glowplug.tiers.base import BadImage, Body, Host, Image, Phase, TierError
 from glowplug.tiers.capture import FILES, PAGES, PRIVATE
 from glowplug.tiers.process import stop
 from glowplug.tiers.sandboxed import sandboxed_launch
@@ -60,11 +61,17 @@ class SnapshotTier:
         except EngineError as error:
             raise TierError(str(error)) from error
         async with host.images.restoring(body, launch) as image:
+            place = _place(body, image)
             with body.phase("restore_pages"):
-                await _restore(body, host, launch, image, criu)
+                await _restore(body, host, launch, image, criu, place)
+            restored = body.phases[-1]
             body.canary, body.image_at = image.canary, image.at
             with body.phase("wake"):
-                await _make_unique(body, host, image)
+                # Nobody waits for what CRIU says of itself: the hooks take longer.
+                times, _ = await asyncio.gather(
+                    asyncio.to_thread(restore_times, place.log_folder), _make_unique(body, host, image)
+                )
+            body.phases += _parts(restored, times)
 
 
 def _words(model: ModelConfig, engine: Engine) -> Sequence[str]:
@@ -75,11 +82,26 @@ def _words(model: ModelConfig, engine: Engine) -> Sequence[str]:
         return command_line(model.args)
 
 
-async def _restore(body: Body, host: Host, launch: Launch, image: Image, criu: Criu) -> None:
+def _place(body: Body, image: Image) -> criu_jobs.Place:
     work = Path("restores") / body.replica_id
-    place = criu_jobs.Place(image.seen / PAGES, image.seen / work, image.ours / work)
+    return criu_jobs.Place(image.seen / PAGES, image.seen / work, image.ours / work)
+
+
+def _parts(restored: Phase, times: RestoreTimes | None) -> Sequence[Phase]:
+    """What the restore consisted of: making the sandbox, CRIU reading what the image says, and its bringing back the
+    processes and their memory."""
+    if times is None:
+        return ()
+    marks = [restored.start, *(min(max(at, restored.start), restored.end) for at in (times.began, times.processes))]
+    ends = [*marks[1:], max(marks[-1], min(times.ended, restored.end))]
+    labels = ("sandbox", "image description", "processes and memory")
+    return [Phase(restored.name, *part) for part in zip(marks, ends, labels, strict=True)]
+
+
+async def _restore(body: Body, host: Host, launch: Launch, image: Image, criu: Criu, place: criu_jobs.Place) -> None:
     place.log_folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-    (place.log_folder / criu_jobs.RESTORE_LOG).unlink(missing_ok=True)
+    for name in (criu_jobs.RESTORE_LOG, criu_jobs.RESTORE_STATISTICS):  # those of the restore before
+        (place.log_folder / name).unlink(missing_ok=True)
     command = criu_jobs.restore_command(criu, place, image.output)
     fill = [(image.seen / FILES / name, private) for name, private in PRIVATE.items()]
     body.port = PORT
@@ -103,7 +125,10 @@ async def _restore(body: Body, host: Host, launch: Launch, image: Image, criu: C
 async def _make_unique(body: Body, host: Host, image: Image) -> None:
     assert body.tree is not None
     try:
-        await asyncio.to_thread(hooks.tell, "after_restore", body.tree.pid, _HOOKS_TIMEOUT, expected=image.listening)
+        with body.phase("wake", "hooks"):
+            await asyncio.to_thread(
+                hooks.tell, "after_restore", body.tree.pid, _HOOKS_TIMEOUT, expected=image.listening
+            )
     except (hooks.HookError, OSError) as error:
         raise BadImage(f"The restored engine could not be made unique: {error}") from error
     await perform(body.engine.wake(body.model_name, body.model, body.port), body, host)

@@ -1,6 +1,7 @@
 """Whole runs of the paths that restore a process image: where the image is, and what comes of one that cannot be."""
 
 from collections import Counter
+from typing import Any
 
 import pytest
 
@@ -26,16 +27,34 @@ def require_restores(bench: Bench, model: str) -> None:
         assert line["failure"] is None
         assert line["first"]["woke_from"] == line["cold_start"]["woke_from"] == "snapshot"
         assert line["cold_start"]["conditions"]["image"] == ("resident" if path == "snapshot" else "disk")
+        require_parts(line["cold_start"]["spans"])
     filled, dropped = (lines[f"{model}/{path}"]["conditions"]["image_cached"] for path in RESTORES[1:])
     assert (filled, dropped) == (1.0, 0.0)
 
 
+def require_parts(spans: list[dict[str, Any]]) -> None:
+    """A restore is told with its parts, CRIU's own among them, one after the other within their phase."""
+    parts = {span["phase"]: [part["label"] for part in span["children"]] for span in spans}
+    assert parts == {
+        "restore_read": ["identity", "image"],
+        "restore_pages": ["sandbox", "image description", "processes and memory"],
+        "wake": ["hooks"],
+        "canary": [],
+    }
+    for span in spans:
+        ends = [span["start"]]
+        for part in span["children"]:
+            assert part["start"] >= ends[-1]
+            ends.append(part["end"])
+        assert ends[-1] <= span["end"]
+
+
 def test_every_place_of_an_image_is_a_path_and_one_start_fills_them_all(bench):
-    bench.write({"m": fake()}, paths=["cold", "cached", "parked", *RESTORES], repeats=2)
+    bench.write({"m": fake()}, paths=["cold", "cached", "parked", *RESTORES], repeats=1)
     code, out, err = bench.run()
     assert code == 0, err
     paths = ["cold", "cached", "parked", *RESTORES]
-    assert Counter(line["scenario"] for line in bench.measured) == {f"m/{path}": 2 for path in paths}
+    assert Counter(line["scenario"] for line in bench.measured) == {f"m/{path}": 1 for path in paths}
     (fill,) = (line for line in bench.lines if line["kind"] == "fill")
     assert (fill["scenario"], fill["failure"], fill["first"]) == ("m/snapshot", None, None)
     assert fill["image"]["raw_bytes"] > fill["image"]["stored_bytes"] > 0 and fill["image"]["pause"] > 0
@@ -49,15 +68,15 @@ def test_every_place_of_an_image_is_a_path_and_one_start_fills_them_all(bench):
 
 def test_a_snapshot_is_measured_even_if_a_start_is_as_quick(bench):
     """The fake engine starts in the time of a restore, so a server of the user's own would not use its snapshot."""
-    bench.write({"m": fake()}, paths=["snapshot"], repeats=4)
+    bench.write({"m": fake()}, paths=["snapshot"], repeats=2)
     code, _, err = bench.run()
     assert code == 0, err
-    assert [line["first"]["woke_from"] for line in bench.measured] == ["snapshot"] * 4
+    assert [line["first"]["woke_from"] for line in bench.measured] == ["snapshot"] * 2
 
 
 def test_what_cannot_be_dumped_is_told_once_and_the_other_paths_are_measured(bench, monkeypatch):
     monkeypatch.setenv("GLOWPLUG_CRIU", str(criu_that_fails(bench)))
-    bench.write({"m": fake()}, paths=["cached", *RESTORES], repeats=2)
+    bench.write({"m": fake()}, paths=["cached", *RESTORES], repeats=1)
     code, _, _ = bench.run()
     assert code == 1
     failures = {line["scenario"]: line["failure"] for line in bench.measured}
