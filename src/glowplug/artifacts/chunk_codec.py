@@ -3,6 +3,8 @@
 Which of both it is needs no mark: a chunk that takes as many bytes as it has is kept as it is.
 """
 
+import mmap
+
 import zstandard
 from blake3 import blake3
 
@@ -20,9 +22,9 @@ class Scratch:
 
     def __init__(self, level: int | None = None) -> None:
         """`level` is zstd's, None to keep chunks as they are."""
-        self.raw = memoryview(bytearray(MAX_CHUNK))
-        self.stored = memoryview(bytearray(MAX_CHUNK))
-        self._unpacked = memoryview(bytearray(MAX_CHUNK))
+        self.raw = _buffer()
+        self.stored = _buffer()
+        self._unpacked = _buffer()
         self._pack = None if level is None else zstandard.ZstdCompressor(level=level)
         self._unpack = zstandard.ZstdDecompressor(max_window_size=MAX_CHUNK)
 
@@ -50,6 +52,11 @@ class Scratch:
             except zstandard.ZstdError:
                 return None
         return contents if digest_of(contents) == digest else None
+
+
+def _buffer() -> memoryview:
+    """Room for a chunk; its pages come into being when they are written, which those of a bytearray do at once."""
+    return memoryview(mmap.mmap(-1, MAX_CHUNK, mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS))
 
 
 def digest_of(data: memoryview | bytes) -> str:
