@@ -145,9 +145,9 @@ async def serving(folder: Path, settings: dict[str, Any], **options: Any) -> Asy
 
 
 def fake(**options: Any) -> dict[str, Any]:
-    """A model with the fake engine and these options."""
+    """A model with the fake engine and these options; without snapshots unless told otherwise."""
     model = {key: options.pop(key) for key in list(options) if key in MODEL_KEYS}
-    return {"engine": "fake", "options": options, **model}
+    return {"engine": "fake", "options": options, "snapshot": "off", **model}
 
 
 MODEL_KEYS = {"keep_alive", "tiers", "replicas", "min_active", "pin", "start_timeout", "aliases", "snapshot"}
