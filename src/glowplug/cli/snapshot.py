@@ -15,6 +15,8 @@ from glowplug.cli.snapshot_create import create
 from glowplug.cli.snapshot_place import find, find_any, with_place
 
 if TYPE_CHECKING:
+    from types import ModuleType
+
     from glowplug.artifacts.manifest import Manifest
     from glowplug.cli.snapshot_place import Place
 
@@ -108,29 +110,41 @@ def rm(place: "Place", ids: tuple[str, ...]) -> None:
     click.echo(f"{size(freed) if freed else '0 B'} freed")
 
 
-@snapshot.command(short_help="Write a snapshot to a file.")
+@snapshot.command(short_help="Write a snapshot to a file or an object store.")
 @click.argument("id")
-@click.argument("file", type=click.Path(path_type=Path, dir_okay=False))
+@click.argument("target", metavar="FILE|URL")
 @with_place
-def export(place: "Place", id: str, file: Path) -> None:
-    """Write the snapshot ID, signature included, to FILE. Guard it like the model: it holds an engine's memory."""
+def export(place: "Place", id: str, target: str) -> None:
+    """Write the snapshot ID, signature included, to FILE, or to an object store below URL.
+
+    URL is s3://BUCKET/FOLDER, gs://..., az://... or file:///FOLDER; what is there already is not sent again. Guard it
+    like the model: it holds an engine's memory.
+    """
     with _plainly():
         store = place.store()
         manifest = find(store, id)
-        store.export(manifest.id, file)
-    click.echo(f"{_named(manifest)} is in {file}")
+        if "://" in target:
+            _remote().push(store, manifest.id, target)
+        else:
+            store.export(manifest.id, Path(target))
+    click.echo(f"{_named(manifest)} is in {target}")
 
 
-@snapshot.command("import", short_help="Take a snapshot over from a file.")
-@click.argument("file", type=click.Path(path_type=Path, dir_okay=False, exists=True))
+@snapshot.command("import", short_help="Take a snapshot over from a file or an object store.")
+@click.argument("source", metavar="FILE|URL")
+@click.argument("name", metavar="[MODEL|ID]", required=False)
 @with_place
-def import_(place: "Place", file: Path) -> None:
-    """Take over the snapshot in FILE, if it is whole and signed with a key that is trusted here.
+def import_(place: "Place", source: str, name: str | None) -> None:
+    """Take over the snapshot in FILE, or of an object store the one with that ID, or the newest of MODEL.
 
-    A server that runs uses it once it has read its configuration again (SIGHUP).
+    It has to be whole, and signed with a key that is trusted here. A server that runs uses it once it has read its
+    configuration again (SIGHUP).
     """
+    if ("://" in source) != (name is not None):
+        raise click.UsageError("an object store needs a MODEL or an ID, and a file none")
     with _plainly():
-        manifest = place.store(make=True).import_(file)
+        store = place.store(make=True)
+        manifest = store.import_(Path(source)) if name is None else _remote().pull(store, name, source)
     click.echo(f"{_named(manifest)} is here, made {_day(manifest)}")
 
 
@@ -145,6 +159,14 @@ def _plainly() -> Generator[None]:
         raise click.ClickException(str(error)) from None
     except OSError as error:
         raise click.ClickException(f"{error.filename or 'a file'} cannot be used: {error.strerror}") from None
+
+
+def _remote() -> "ModuleType":
+    try:
+        from glowplug.artifacts import remote
+    except ImportError:
+        raise click.ClickException("object stores need obstore; install glowplug[remote]") from None
+    return remote
 
 
 def _named(manifest: "Manifest") -> str:
