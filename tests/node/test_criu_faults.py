@@ -33,7 +33,7 @@ async def _nothing_left(node):
     [
         ("refuses-to-dump", "CRIU cannot dump: it was told to"),
         ("dies-in-dump", "CRIU cannot dump: CRIU gave no reason"),
-        ("is-killed-in-dump", "CRIU cannot dump: CRIU gave no reason"),
+        ("is-killed-in-dump", "CRIU cannot dump: "),
     ],
 )
 async def test_an_engine_that_criu_does_not_dump_serves_all_the_same(tmp_path, criu, mood, reason):
@@ -84,7 +84,7 @@ async def test_a_start_that_is_called_off_while_a_dump_hangs_is_not_dumped_the_n
     [
         ("refuses-to-restore", "CRIU did not restore the image", False),
         ("dies-in-restore", "CRIU did not restore the image", False),
-        ("is-killed-in-restore", "CRIU cannot restore: CRIU gave no reason", True),
+        ("is-killed-in-restore", "CRIU cannot restore: ", True),
         ("hangs-in-restore", "CRIU did not restore the engine within", True),
     ],
 )
