@@ -212,6 +212,16 @@ def test_damage_in_the_object_store_is_found(
     other.verify(manifest.id)
 
 
+def test_a_chunk_that_is_too_large_is_refused_before_it_is_fetched(
+    tree: Path, store: ArtifactStore, other: ArtifactStore, url: str
+) -> None:
+    manifest = store.add("snapshot", "m", tree, {}, {})
+    push(store, manifest.id, url)
+    change(url, keys_of(url)[0], bytes(3 << 20))
+    with pytest.raises(Corrupt, match="has 3145728 bytes in the object store, more than it can have"):
+        pull(other, manifest.id, url)
+
+
 def test_a_chunk_that_is_missing_is_named(tree: Path, store: ArtifactStore, other: ArtifactStore, url: str) -> None:
     manifest = store.add("snapshot", "m", tree, {}, {})
     push(store, manifest.id, url)
