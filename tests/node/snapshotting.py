@@ -172,12 +172,12 @@ def left_behind(node: Node) -> dict[str, Any]:
 
 
 def _engine_processes() -> Iterator[str]:
-    """Everything that descends from us but guardians that wait for their engine, and what holds the images."""
+    """Everything that descends from us but guardians that wait for their engine, and what other tests leave running."""
     for pid in processes.descendants(os.getpid()):
-        command = Path(f"/proc/{pid}/cmdline")
-        name = Path(f"/proc/{pid}/comm")
-        if processes.alive(pid) and name.read_text().strip() not in ("glowplug-guard", "glowplug-images"):
-            yield command.read_text().replace("\0", " ")
+        command = Path(f"/proc/{pid}/cmdline").read_text().replace("\0", " ")
+        name = Path(f"/proc/{pid}/comm").read_text().strip()
+        if processes.alive(pid) and name != "glowplug-guard" and "multiprocessing.resource_tracker" not in command:
+            yield command
 
 
 def _groups(instance: str) -> Iterator[Path]:
