@@ -10,7 +10,7 @@ from pathlib import Path
 import aiohttp
 import pytest
 
-from glowplug.checkpoint import processes
+from glowplug.checkpoint import processes, sandbox_init
 from glowplug.checkpoint.sandbox_addresses import NOWHERE, socket_for
 from glowplug.engines.base import Launch
 from glowplug.tiers.base import ExitCause, TierError
@@ -307,3 +307,21 @@ async def test_starting_and_stopping_leaves_no_descriptor_behind(supervisor):
 
     first = await round_trip()
     assert [len(await round_trip()) for _ in range(4)] == [len(first)] * 4
+
+
+async def test_a_directory_that_is_kept_is_seen_in_tmp_and_no_part_of_it(supervisor, tmp_path):
+    kept = tmp_path / "kept"
+    kept.mkdir()
+    (kept / "earlier").write_text("made before")
+    script = (
+        "cd /tmp; cat engine_tmp/earlier; echo; echo now > engine_tmp/later; echo mine > own; echo ready; sleep 100"
+    )
+    tree = await spawn(supervisor, script, kept=[(kept, Path("/tmp/engine_tmp"))])
+    assert "made before" in tree.output()
+    assert (kept / "later").read_text() == "now\n"
+    copy = tmp_path / "copy"
+    copy.mkdir()
+    sandbox_init.copy_tree(f"/proc/{tree.init}/root/tmp", str(copy))
+    assert (copy / "own").read_text() == "mine\n"
+    assert not (copy / "engine_tmp").exists()
+    await tree.stop(0)

@@ -58,10 +58,12 @@ class Sandbox:
     """The surroundings of one engine.
 
     `mounts_of` names the mount namespace to begin from, None for that of the server. `visible` are the directories
-    below /tmp that the engine needs; all else there is its own. `restore` is None for an engine that is to be started.
+    below /tmp that the engine needs, `kept` pairs of a directory and the one in /tmp that it is seen as; all else there
+    is its own. `restore` is None for an engine that is to be started.
     """
 
     visible: Sequence[Path] = ()
+    kept: Sequence[tuple[Path, Path]] = ()
     mounts_of: Path | None = None
     restore: Restore | None = None
 
@@ -76,7 +78,8 @@ class Sandbox:
             }
         return {
             "mounts_of": None if self.mounts_of is None else str(self.mounts_of),
-            "visible": [str(path) for path in self.visible],
+            "visible": [(str(path), str(path)) for path in self.visible]
+            + [(str(source), str(path)) for source, path in self.kept],
             "listen": PROXY_PORT if network else None,
             "restore": restore,
         }

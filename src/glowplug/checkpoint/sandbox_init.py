@@ -61,10 +61,10 @@ def run(
     """Be the first process of the sandbox.
 
     Args:
-        plan: `mounts_of` (a file that names the mount namespace to begin from, or None), `visible` (directories below
-            /tmp that stay visible), `listen` (a port to listen at for the server, or None), `restore` (None, or `argv`
-            of CRIU, `pid` that the engine will have, and `fill`: pairs of a directory and the private one that it is
-            copied to first).
+        plan: `mounts_of` (a file that names the mount namespace to begin from, or None), `visible` (pairs of a
+            directory and the one below /tmp that it is seen as), `listen` (a port to listen at for the server, or
+            None), `restore` (None, or `argv` of CRIU, `pid` that the engine will have, and `fill`: pairs of a directory
+            and the private one that it is copied to first).
         guardian: pipe whose other end only our parent holds, and never writes to.
         told: pipe to write an error to; it is closed once the engine runs.
         report: Unix socket for packets: the engine's process and the listening socket, as ancillary data of one byte;
@@ -173,8 +173,8 @@ def make_private(plan: dict[str, Any]) -> None:
     _loopback_up()
 
 
-def _mount_private_tmp(visible: list[str]) -> None:
-    kept = [(os.open(path, os.O_PATH), path) for path in visible]
+def _mount_private_tmp(visible: list[tuple[str, str]]) -> None:
+    kept = [(os.open(source, os.O_PATH), path) for source, path in visible]
     _mount("tmpfs", "/tmp", "tmpfs", _MS_NOSUID | _MS_NODEV, "mode=1777")  # noqa: S108
     for descriptor, path in kept:
         os.makedirs(path, exist_ok=True)  # noqa: PTH103

@@ -26,12 +26,17 @@ class EngineError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Launch:
-    """A process to start. `network` gives one with a network of its own a way out to other machines."""
+    """A process to start.
+
+    For one that gets private surroundings: `network` gives it a way out to other machines, and `kept_tmp` are names of
+    directories in /tmp that it shares with later starts, because it looks there for what it has made before.
+    """
 
     argv: Sequence[str]
     env: Mapping[str, str] = field(default_factory=lambda: dict[str, str]())
     cwd: Path | None = None
     network: bool = False
+    kept_tmp: Sequence[str] = ()
 
 
 @dataclass(frozen=True, slots=True)

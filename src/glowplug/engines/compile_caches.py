@@ -1,6 +1,8 @@
 """Where engines and their libraries keep compiled code, led into one folder."""
 
+import getpass
 import os
+import re
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -32,3 +34,15 @@ def below(folder: Path, variables: Mapping[str, str], model_env: Mapping[str, st
         for name, subfolder in variables.items()
         if name not in model_env and name not in os.environ
     }
+
+
+def torch_headers() -> str:
+    """The directory of /tmp where Inductor keeps precompiled headers of the C++ compiler, 150 MB of them.
+
+    They serve every cache directory, so no variable of its own moves them (torch's codecache.py, cache_dir_utils.py).
+    """
+    try:
+        user = getpass.getuser()
+    except (KeyError, OSError):
+        user = f"uid_{os.getuid()}"
+    return "torchinductor_" + re.sub(r'[\\/:*?"<>|]', "_", user)

@@ -14,6 +14,7 @@ from glowplug.engines import bytecode, compile_caches, hugging_face
 from glowplug.engines.accelerators import DUMPED_GPU, FROZEN_GPU, has_gpu
 from glowplug.engines.arguments import OURS, command_line, given, refuse
 from glowplug.engines.base import LOOPBACK, Call, CanaryAnswer, EngineError, Launch
+from glowplug.engines.compile_caches import torch_headers
 from glowplug.engines.installed import SERVER_DESCRIPTION, environment, find, version_of
 from glowplug.engines.openai_api import CANARY_PROMPT, completion_warmup, read_answer
 from glowplug.engines.weights import total_size
@@ -76,6 +77,7 @@ class Transformers:
         return Launch(
             argv=[*argv, *command_line({**unpinned, **model.args})],
             env=environment(program, model, ("import_gc",)),
+            kept_tmp=(torch_headers(),),
             cwd=None if folder is None else _links(names, folder.absolute()),
         )
 

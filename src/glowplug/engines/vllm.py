@@ -12,6 +12,7 @@ from glowplug.engines import bytecode, compile_caches, hugging_face
 from glowplug.engines.accelerators import DUMPED_GPU, FROZEN_GPU, has_gpu, installed_ram
 from glowplug.engines.arguments import OURS, argparse_line, given, refuse
 from glowplug.engines.base import LOOPBACK, Call, CanaryAnswer, Launch
+from glowplug.engines.compile_caches import torch_headers
 from glowplug.engines.installed import SERVER_DESCRIPTION, environment, find, version_of
 from glowplug.engines.openai_api import (
     completion_canary,
@@ -75,7 +76,11 @@ class Vllm:
             *("--served-model-name", name, *model.aliases),
             *("--host", host, "--port", str(port)),
         ]
-        return Launch(argv=[*argv, *argparse_line(model.args)], env=environment(program, model, _SHIMS))
+        return Launch(
+            argv=[*argv, *argparse_line(model.args)],
+            env=environment(program, model, _SHIMS),
+            kept_tmp=(torch_headers(),),
+        )
 
     def version(self, model: ModelConfig) -> str | None:
         """The version of the package."""

@@ -60,6 +60,7 @@ class Snapshots:
         self._budget = budget
         self._digests = Digests(state_dir / "digests")
         self._visible = (state_dir,)
+        self._kept_tmp = state_dir / "tmp"
         self._evidences = evidences
         self._huge_pages = huge_pages
         self._on_snapshot = on_snapshot
@@ -95,7 +96,11 @@ class Snapshots:
         named = [Path(part) for word in (*launch.argv, *launch.env.values()) for part in word.split(":")]
         places = [path for path in named if path.is_absolute()]
         cwd = [Path.cwd() if launch.cwd is None else launch.cwd]
-        return Sandbox(visible_directories([*self._visible, *places, *cwd]), self._space.mounts, restore)
+        visible = visible_directories([*self._visible, *places, *cwd])
+        kept = [(self._kept_tmp / name, Path("/tmp") / name) for name in launch.kept_tmp]  # noqa: S108
+        for folder, _ in kept:
+            folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        return Sandbox(visible, kept, self._space.mounts, restore)
 
     def huge_pages(self) -> contextlib.AbstractContextManager[None]:
         """See `Images.huge_pages`."""
