@@ -16,6 +16,8 @@ from tests.artifacts.conftest import new_store
 from tests.artifacts.test_manifest import chunk, document, entry
 from tests.artifacts.trees import MIB, described, files_of
 
+pytestmark = pytest.mark.slow
+
 MAGIC = b"glowplug-artifact-1\n"
 
 

@@ -13,6 +13,8 @@ from glowplug.artifacts.layout import Layout
 from glowplug.artifacts.store import ArtifactStore
 from tests.artifacts.trees import described
 
+pytestmark = pytest.mark.slow
+
 PLAIN = Packing(None, 1.0, 0.4e-9)
 FAST = Packing(-1, 0.5, 0.9e-9)
 SMALL = Packing(3, 0.3, 1.3e-9)

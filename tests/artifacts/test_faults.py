@@ -12,6 +12,8 @@ from glowplug.artifacts.errors import Corrupt, StoreError, StoreFull
 from glowplug.artifacts.store import ArtifactStore
 from tests.artifacts.trees import MIB, described, files_of
 
+pytestmark = pytest.mark.slow
+
 
 def largest_chunk(store: Path) -> Path:
     return max((store / "chunks").iterdir(), key=lambda path: path.stat().st_size)

@@ -12,6 +12,8 @@ from glowplug.artifacts.writer import Writer
 from tests.artifacts.children import Stopped, forked
 from tests.artifacts.trees import described, files_of
 
+pytestmark = pytest.mark.slow
+
 
 def adding(store: ArtifactStore, tree: Path) -> Callable[[Callable[[], None]], None]:
     """Add the tree, stopping when all chunks are written and the artifact is not yet published."""

@@ -21,6 +21,8 @@ from tests.artifacts.conftest import new_store
 from tests.artifacts.s3_server import S3Server
 from tests.artifacts.trees import described, files_of
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture(scope="module")
 def s3() -> Iterator[S3Server]:

@@ -16,6 +16,8 @@ from glowplug.checkpoint.private_apt import Release
 from tests.checkpoint import archive as archives
 from tests.checkpoint.archive import Archive
 
+pytestmark = pytest.mark.slow
+
 needs_apt = pytest.mark.skipif(
     bool(archives.missing) or platform.machine() != "x86_64", reason=f"needs {', '.join(archives.PROGRAMS)} on x86-64"
 )

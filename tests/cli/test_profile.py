@@ -17,6 +17,8 @@ from glowplug.coldstart.values import from_json
 from glowplug.profiling.progress import Progress
 from tests.engines.running import free_port
 
+pytestmark = pytest.mark.slow
+
 ENGINE = Path(__file__).parents[1] / "profiling" / "speaking_engine.py"
 GLOWPLUG = [sys.executable, "-m", "glowplug"]
 PATIENCE = 60

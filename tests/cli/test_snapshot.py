@@ -10,6 +10,8 @@ from glowplug.artifacts.store import ArtifactStore
 from glowplug.config.models import Config
 from tests.node.stored_snapshots import CONTENT, stored, stored_as_configured, versioned_criu
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture
 def state(tmp_path, monkeypatch) -> Path:

@@ -21,6 +21,8 @@ from tests.cli.admin_server import MADE, model
 from tests.e2e.server import alive, serving
 from tests.node.programs import until
 
+pytestmark = pytest.mark.slow
+
 PATIENCE = 60.0
 
 with_criu = [

@@ -8,6 +8,8 @@ import pytest
 from glowplug.artifacts.store import ArtifactStore
 from tests.node.stored_snapshots import CONTENT, stored
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture
 def exported(tmp_path, glowplug) -> Path:

@@ -12,6 +12,8 @@ from glowplug.gateway.listening import CannotListen, listen, url_of
 from tests.gateway.raw import CHAT, STREAM, WAIT, RawClient, post
 from tests.gateway.upstream import SSE_HEAD, Received, Upstream, answer, chunked
 
+pytestmark = pytest.mark.slow
+
 
 class Running:
     """A server process that is ready."""

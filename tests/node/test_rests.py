@@ -19,6 +19,8 @@ from glowplug.tiers.process import CachedTier
 from tests.node.nodes import R, config, park, serving, wake
 from tests.node.programs import PATIENCE, printed, until
 
+pytestmark = pytest.mark.slow
+
 
 async def test_a_parked_engine_is_measured_and_uses_no_processor(tmp_path, containment):
     async with serving(tmp_path, config(memory="20MiB", forking_child=True)) as (node, _):

@@ -18,6 +18,8 @@ from tests.node.nodes import R, config, serving, wake
 from tests.node.programs import PATIENCE
 from tests.node.stored_snapshots import stored
 
+pytestmark = pytest.mark.slow
+
 with_criu = [pytest.mark.root, pytest.mark.criu]
 
 

@@ -2,11 +2,15 @@
 
 from datetime import UTC, datetime
 
+import pytest
+
 from glowplug.artifacts.digests import Digests
 from glowplug.artifacts.store import ArtifactStore
 from glowplug.config.models import Config
 from glowplug.node.snapshot_views import SnapshotMade, Views
 from tests.node.stored_snapshots import CONTENT, stored, stored_as_configured, versioned_criu
+
+pytestmark = pytest.mark.slow
 
 
 def config(**options) -> Config:

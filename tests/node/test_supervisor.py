@@ -19,6 +19,8 @@ from glowplug.node.supervisor import Supervisor
 from glowplug.tiers.base import ExitCause, TierError
 from tests.node.programs import ESCAPING, FAMILY, PATIENCE, STUBBORN, printed, shell, spawn, until
 
+pytestmark = pytest.mark.slow
+
 
 async def test_an_engine_runs_in_its_own_session_and_group_without_input(supervisor, containment):
     tree = await spawn(supervisor, "readlink /proc/self/fd/0; echo ready; exec sleep 1000")

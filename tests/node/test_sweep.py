@@ -8,10 +8,14 @@ import sys
 from contextlib import contextmanager
 from pathlib import Path
 
+import pytest
+
 from glowplug.checkpoint import cgroups, processes
 from glowplug.node.runs import Run, RunTable
 from glowplug.node.supervisor import Supervisor
 from tests.node.programs import ESCAPING, FAMILY, until
+
+pytestmark = pytest.mark.slow
 
 ROOT = Path(__file__).parents[2]
 

@@ -12,6 +12,8 @@ import pytest
 from glowplug.node.process_usage import read_usage
 from glowplug.node.tree_sampler import Sample, TreeSampler, _at
 
+pytestmark = pytest.mark.slow
+
 TICKS = 0.05
 """Seconds that may be missing because the kernel rounds each counter of each process down to 10 ms."""
 

@@ -22,6 +22,8 @@ from glowplug.scheduler.values import Resources, Tier
 from tests.node.nodes import R, config, park, serving, wake
 from tests.node.programs import PATIENCE, until
 
+pytestmark = pytest.mark.slow
+
 MIB = 1024**2
 
 SPEAKING_ENGINE = Path(__file__).parents[1] / "profiling" / "speaking_engine.py"

@@ -14,6 +14,8 @@ from glowplug.engines.base import EngineError, Launch
 from glowplug.engines.fake import Fake
 from glowplug.tiers.caches import CompileCaches
 
+pytestmark = pytest.mark.slow
+
 PLENTY = 2**30
 
 
