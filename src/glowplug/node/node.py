@@ -2,10 +2,9 @@
 
 import asyncio
 import logging
-from collections.abc import AsyncGenerator, Callable, Coroutine, Mapping
+from collections.abc import AsyncGenerator, Callable, Mapping
 from contextlib import asynccontextmanager
 from pathlib import Path
-from typing import Any
 
 from glowplug.artifacts.digests import Digests
 from glowplug.artifacts.errors import StoreError
@@ -82,7 +81,6 @@ class Node:
         self._bases: dict[str, Tier] = {}
         # Replicas whose wake was called off before its task ran, so that there was nothing to cancel.
         self._called_off: set[str] = set()
-        self._tasks: set[asyncio.Task[None]] = set()
         self._config = config
         self._engines = self._engines_of(config)
         self._find_bases()
@@ -148,7 +146,7 @@ class Node:
         if self._host.snapshots is None:
             self._on_images(Resources())
         else:
-            self._run(self._host.snapshots.release(shortfall.ram))
+            self._host.snapshots.release(shortfall.ram)
 
     @asynccontextmanager
     async def ordered_snapshot(self, model: str) -> AsyncGenerator[Order, None]:
@@ -334,11 +332,6 @@ class Node:
         except (NoImageSpace, StoreError) as error:
             self._no_snapshots = str(error)
             log.warning("There are no snapshots: %s", error)
-
-    def _run(self, work: Coroutine[Any, Any, None]) -> None:
-        task = asyncio.create_task(work)
-        self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
 
     def _remember(self, model: str, source: Tier, target: Tier, landed: Landed) -> None:
         self.store.transition(

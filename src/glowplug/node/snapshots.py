@@ -216,7 +216,7 @@ class Snapshots:
         while self._background:
             await asyncio.wait(self._background)
 
-    async def release(self, wanted: int) -> None:
+    def release(self, wanted: int) -> None:
         """Free memory of images that nobody uses; `on_images` is told in any case."""
         self._resident.release(wanted)
 
