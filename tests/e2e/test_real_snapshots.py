@@ -107,6 +107,7 @@ async def test_an_engine_is_started_once_and_restored_from_then_on(name, tmp_pat
         await rest(server, "snapshot")
         answers = await asyncio.gather(*(answer(server) for _ in range(CLONES)))
         assert {said for said, _ in answers} == {text}
+        assert "snapshot" in {woke_from for _, woke_from in answers} <= {"snapshot", "running"}
         first = await running(server)
         assert first
         os.kill(server.pid, signal.SIGKILL)

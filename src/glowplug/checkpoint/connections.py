@@ -1,8 +1,9 @@
 """TCP connections that lead out of a sandbox. An image must hold none: the other end knows nothing of a restore."""
 
-import os
 from collections.abc import Iterable, Iterator
 from pathlib import Path
+
+from glowplug.checkpoint import processes
 
 _ESTABLISHED = b"01"
 _MAPPED = b"0000000000000000FFFF0000"
@@ -26,7 +27,7 @@ def require_none_outside(init: int, pids: Iterable[int]) -> None:
         StillConnected: one leads elsewhere.
         OSError: `init` is gone.
     """
-    own = set(_sockets(pids))
+    own = {inode for pid in pids for inode in processes.socket_inodes(pid)}
     connections = dict(_established(init))
     held = {ends for ends, inode in connections.items() if inode in own}
     for local, remote in held:
@@ -58,19 +59,3 @@ def _text(end: _End) -> str:
         parts = int(address, 16).to_bytes(4, "little")
         return f"{'.'.join(map(str, parts))}:{int(port, 16)}"
     return f"port {int(port, 16)}"
-
-
-def _sockets(pids: Iterable[int]) -> Iterator[int]:
-    """Inodes of the sockets that processes hold."""
-    for pid in pids:
-        try:
-            names = os.listdir(f"/proc/{pid}/fd")  # noqa: PTH208 - hot path
-        except OSError:
-            continue
-        for name in names:
-            try:
-                target = os.readlink(f"/proc/{pid}/fd/{name}")  # noqa: PTH115
-            except OSError:
-                continue
-            if target.startswith("socket:["):
-                yield int(target[8:-1])

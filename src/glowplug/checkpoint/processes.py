@@ -74,6 +74,22 @@ def children(pid: int) -> list[int]:
     return [int(child) for content in lists for child in content.split()]
 
 
+def socket_inodes(pid: int) -> Iterator[int]:
+    """Inodes of the sockets that a process holds; none if it is gone or not ours to look at."""
+    folder = f"/proc/{pid}/fd"
+    try:
+        names = os.listdir(folder)  # noqa: PTH208 - hot path
+    except OSError:
+        return
+    for name in names:
+        try:
+            target = os.readlink(f"{folder}/{name}")  # noqa: PTH115
+        except OSError:
+            continue
+        if target.startswith("socket:["):
+            yield int(target[8:-1])
+
+
 def tagged(variable: str, prefix: str) -> Iterator[int]:
     """Pids of processes that were started with the environment variable set to a value that begins so.
 
